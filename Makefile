@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make help` lists the targets; a line of help is the ## comment behind a target.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+MAKEFLAGS += --no-print-directory
+export PATH := $(PATH):/usr/sbin:/sbin
+
+GO ?= go
+T ?= 30s
+KERNEL ?=
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+ROOT := $(shell [ "$$(id -u)" = 0 ] && [ "$$(uname -s)" = Linux ] && echo yes)
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+# The compiler of the committed objects. Another version gives other bytes, and check-generate would fail.
+CLANG := clang-14
+LLVM_STRIP := llvm-strip-14
+CLANG_FORMAT := clang-format-14
+CLANG_PACKAGES := clang-14 llvm-14 libbpf-dev
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# What the tests run against: probe (a command, or a file when it begins with /) and the Debian package that has it.
+TEST_DEPS := nginx=nginx-light wrk=wrk curl=curl node=nodejs ip=iproute2 clang=clang llvm-strip=llvm \
+	/usr/include/bpf/bpf_helpers.h=libbpf-dev bpftool=bpftool jq=jq python3=python3
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+
+.PHONY: build
+build: ## build ./sonde, one static binary (needs Go alone)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o sonde ./cmd/sonde
+
+.PHONY: run
+run: build ## build, then show live flows and requests of this machine (sudo when not root)
+	@echo 'Watching this machine; Ctrl-C ends it. To see something, in another terminal:'
+	@echo '  python3 -m http.server 8000 --bind 127.0.0.1 & sleep 1; curl -s http://127.0.0.1:8000/ >/dev/null'
+	@$(SUDO) ./sonde observe
+
+.PHONY: test
+test: deps-test ## all tests: unit tests, and as root the kernel tests too; installs what they need
+	$(GO) vet ./...
+	$(GO) test ./...
+	@if [ -n '$(ROOT)' ]; then $(MAKE) test-kernel; fi
+
+.PHONY: test-kernel
+test-kernel: ## tests against the running kernel (root)
+	$(GO) test -tags kernel -count=1 -p 1 -timeout 25m ./testbed/e2e/... ./probes/...
+
+.PHONY: test-vm
+test-vm: ## the kernel tests in a virtual machine: make test-vm KERNEL=6.1
+	$(GO) run ./testbed/kernels $(if $(KERNEL),-kernel $(KERNEL))
+
+# apt starts what it installs; policy-rc.d keeps nginx from taking port 80 of the developer's machine.
+.PHONY: deps-test
+deps-test: ## install what the tests need (Debian, root; otherwise says what is missing)
+	@missing=; \
+	for dep in $(TEST_DEPS); do \
+		probe=$${dep%%=*}; package=$${dep#*=}; \
+		case $$probe in /*) [ -e $$probe ];; *) command -v $$probe >/dev/null;; esac || missing="$$missing $$package"; \
+	done; \
+	for python in python3 /usr/bin/python3 missing; do \
+		if [ $$python = missing ]; then missing="$$missing python3-uvicorn"; break; fi; \
+		$$python -c 'import uvicorn' 2>/dev/null && break; \
+	done; \
+	if [ -z '$(ROOT)' ]; then \
+		echo "not root: unit tests only$${missing:+; the kernel tests would need:$$missing}"; exit 0; \
+	fi; \
+	[ -n "$$missing" ] || exit 0; \
+	command -v apt-get >/dev/null || { echo "no apt-get here; please install:$$missing"; exit 1; }; \
+	if [ ! -e /usr/sbin/policy-rc.d ]; then \
+		trap 'rm -f /usr/sbin/policy-rc.d' EXIT; \
+		printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d; \
+	fi; \
+	export DEBIAN_FRONTEND=noninteractive; \
+	apt-get update -q && apt-get install -qy --no-install-recommends $$missing
+
+.PHONY: generate
+generate: clang-pinned ## rebuild the BPF objects and their Go bindings
+	BPF2GO_CC=$(CLANG) BPF2GO_STRIP=$(LLVM_STRIP) $(GO) generate ./probes/...
+
+.PHONY: check-generate
+check-generate: generate ## fail when the committed objects are not what the sources give
+	git diff --exit-code -- probes
+	@new=$$(git ls-files --others --exclude-standard -- probes); \
+	[ -z "$$new" ] || { echo "generated and not committed: $$new"; exit 1; }
+
+.PHONY: clang-pinned
+clang-pinned:
+	@command -v $(CLANG) >/dev/null && command -v $(LLVM_STRIP) >/dev/null && [ -e /usr/include/bpf/bpf_helpers.h ] || \
+		{ echo 'the BPF objects are built with $(CLANG) of Debian 12: apt-get install $(CLANG_PACKAGES)'; exit 1; }
+	@$(CLANG) --version | grep -q 'clang version 14\.0\.6' || \
+		{ echo "$(CLANG) is $$($(CLANG) --version | head -1), the objects are built with 14.0.6 of Debian 12"; exit 1; }
+
+.PHONY: fuzz
+fuzz: ## every fuzz target in turn, T each: make fuzz T=30s
+	@grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -rn1 dirname | sort -u | while read -r dir; do \
+		grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$$dir"/*_test.go | cut -c6- | while read -r target; do \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(T) "$$dir"; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## what sonde costs the observed server, as ratios in one interleaved run (root)
+	$(GO) run ./testbed/bench
+
+.PHONY: lint
+lint: ## go vet, golangci-lint, clang-format
+	$(GO) vet -tags kernel ./...
+	@if command -v golangci-lint >/dev/null; then golangci-lint run; else $(GO) run $(GOLANGCI) run; fi
+	@command -v $(CLANG_FORMAT) >/dev/null || { echo 'apt-get install $(CLANG_FORMAT)'; exit 1; }
+	@find probes testbed -path '*/vmlinux/*' -prune -o \( -name '*.[ch]' ! -name vmlinux.h \) -print0 | \
+		xargs -r0 $(CLANG_FORMAT) --dry-run -Werror
+
+.PHONY: clean
+clean: ## remove what build left
+	rm -f sonde
