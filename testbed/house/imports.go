@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package house
+
+import (
+	"path"
+	"strings"
+)
+
+// importRule says what the packages of a folder may import from this module. A pattern that ends in "/..." matches the
+// folder and everything below it.
+type importRule struct {
+	folder string
+	may    []string
+}
+
+// importRules is the direction of the tree: data flows from probes to exporters, and imports point the other way. The
+// longest folder wins, and a folder that no line matches must not exist: adding one is a decision, made here.
+var importRules = []importRule{
+	{"probes", []string{"probes/..."}},
+	{"probes/event", nil},
+	{"probes/kernel", nil},
+	{"probes/symbols", nil},
+	{"probes/hooks", []string{"probes/kernel"}},
+
+	{"agent", []string{"agent/..."}},
+	{"agent/model", nil},
+	{"agent/stream", nil},
+	{"agent/filter", []string{"agent/model"}},
+	{"agent/protocol/...", []string{"agent/model", "agent/protocol"}},
+	{"agent/protocol/all", []string{"agent/model", "agent/protocol/..."}}, // the list of parsers
+	{"agent/conn", []string{"agent/model", "agent/stream", "agent/protocol/...", "probes/event"}},
+	{"agent/source/...", []string{"agent/source", "probes/event"}},
+	{"agent/source/live", []string{"agent/source", "probes/event", "probes"}},
+	{"agent/identity/...", []string{"agent/identity", "agent/model"}},
+	{"agent/aggregate", []string{"agent/model"}},
+	{"agent/store", []string{"agent/model"}},
+	{"agent/pipeline", []string{
+		"agent/model", "agent/source", "agent/conn", "agent/identity/...", "agent/aggregate", "agent/store",
+	}},
+
+	{"exporters/...", []string{"agent/model", "exporters/semconv"}},
+	{"tui/...", []string{"agent/model", "tui/..."}},
+	{"cmd/sonde", []string{"agent/...", "cmd/...", "exporters/...", "probes/...", "tui/..."}},
+	{"testbed/...", []string{"..."}},
+}
+
+// importsPointUp holds every import of this module against the table. Tests may import the testbed as well.
+func importsPointUp(t *tree) []string {
+	var complaints []string
+	unlisted := map[string]bool{}
+	for _, f := range t.files {
+		if !f.isGo() {
+			continue
+		}
+		rule := ruleFor(f.folder())
+		if rule == nil {
+			if !unlisted[f.folder()] {
+				complaints = append(complaints, f.path+":1: folder "+f.folder()+" has no line in importRules")
+			}
+			unlisted[f.folder()] = true
+			continue
+		}
+		complaints = append(complaints, t.badImports(f, rule)...)
+	}
+	return complaints
+}
+
+func (t *tree) badImports(f *file, rule *importRule) []string {
+	var complaints []string
+	for _, spec := range f.syntax.Imports {
+		target, ours := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`), t.module+"/")
+		if !ours || allowed(target, rule.may) {
+			continue
+		}
+		if f.isGoTest() && (target == f.folder() || allowed(target, []string{"testbed/..."})) {
+			continue
+		}
+		complaints = append(complaints, t.complain(spec.Pos(), "%s may not import %s", f.folder(), target))
+	}
+	return complaints
+}
+
+func ruleFor(folder string) *importRule {
+	var best *importRule
+	for i := range importRules {
+		r := &importRules[i]
+		if matches(folder, r.folder) && (best == nil || len(trimDots(r.folder)) > len(trimDots(best.folder))) {
+			best = r
+		}
+	}
+	return best
+}
+
+func allowed(target string, patterns []string) bool {
+	for _, p := range patterns {
+		if matches(target, p) {
+			return true
+		}
+	}
+	return false
+}
+
+func matches(folder, pattern string) bool {
+	below := trimDots(pattern)
+	if below == pattern {
+		return folder == pattern
+	}
+	return below == "" || folder == below || strings.HasPrefix(folder, below+"/")
+}
+
+func trimDots(pattern string) string {
+	if path.Base(pattern) != "..." {
+		return pattern
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(pattern, "..."), "/")
+}
