@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package model
+
+// Metric identifies a metric without naming it: the names, units and descriptions are in exporters/semconv.
+type Metric uint8
+
+// The metrics that sonde keeps. A new one needs a row in the table of exporters/semconv; a test holds them together.
+const (
+	MetricHTTPServerDuration Metric = iota
+	MetricHTTPClientDuration
+	MetricFlowIO
+	MetricFlowPackets
+	MetricTCPConnections
+	MetricTCPOpen
+	MetricTCPFailures
+	MetricTCPRetransmits
+	MetricTCPRTT
+	MetricTCPDuration
+	MetricPacketDrops
+	MetricRequestsLost
+	MetricRequestsUnaggregated
+	MetricRingLost
+	MetricRingRecords
+	MetricRingIO
+	MetricMapFull
+	MetricUndecodable
+	MetricProgramRunTime
+	MetricProgramRuns
+	MetricConnParsed
+	MetricConnAcked
+	MetricConnTracked
+	MetricConnJoined
+	MetricResyncs
+	MetricQueueDepth
+	MetricQueueCapacity
+	MetricQueueDropped
+	MetricMemory
+	MetricBuildInfo
+
+	MetricCount // the number of metrics, not one of them
+)
+
+// Attr identifies an attribute of a series. Its key is in exporters/semconv.
+type Attr uint8
+
+// The attributes that tell series apart.
+const (
+	AttrService       Attr = iota
+	AttrMethod             // known methods and "_OTHER"
+	AttrScheme             // "http", "https"
+	AttrStatus             // three digits
+	AttrErrorType          // status code, errno name or reason; absent on success
+	AttrVersion            // "1.0", "1.1"
+	AttrServerAddress      // of the server that was asked, client metrics only
+	AttrServerPort
+	AttrDirection // "transmit", "receive"
+	AttrTransport
+	AttrView
+	AttrInterface
+	AttrRole
+	AttrOutcome // FlowState of a connection that ended
+	AttrReason
+	AttrRing
+	AttrMap
+	AttrProgram
+	AttrProtocol
+	AttrQueue
+	AttrSubsystem
+	AttrBuildVersion
+	AttrBuildRevision
+	AttrGoVersion
+	AttrOverflow // "true" on the series that takes what is over the limit
+
+	AttrCount // the number of attributes, not one of them
+)
+
+// Label is one attribute of a series. Value is valid UTF-8 and never empty: an attribute without a value is left out.
+type Label struct {
+	Attr  Attr
+	Value string
+}
+
+// Snapshot is a copy of all metrics at one moment. It belongs to the caller and nobody changes it afterwards.
+type Snapshot struct {
+	Families []Family // ascending by Metric, each at most once, none empty
+}
+
+// Family holds the series of one metric. No two of them have equal labels.
+type Family struct {
+	Metric Metric
+	Series []Series
+}
+
+// Series is one value, or one histogram, with its labels. Labels are shared between snapshots: never change them.
+type Series struct {
+	Labels    []Label
+	Value     float64    // in the metric's unit; counters count from the start of the series
+	Histogram *Histogram // nil unless the metric is a histogram, Value is unused then
+}
+
+// Histogram counts values in buckets with explicit upper bounds.
+type Histogram struct {
+	Bounds []float64 // inclusive upper bounds, ascending; shared, never change them
+	Counts []uint64  // one for each bound and one for what is above the last; not cumulative
+	Sum    float64   // of all values
+}
+
+// Count returns the number of values observed.
+func (h *Histogram) Count() uint64 {
+	var n uint64
+	for _, c := range h.Counts {
+		n += c
+	}
+	return n
+}
+
+// Upper bounds in seconds. HTTP: OpenTelemetry HTTP metrics conventions (stable). RTT: the same bounds as
+// OpenTelemetry's eBPF instrumentation uses, from a rack to a bad mobile link. Connections: the conventions' advice for
+// connection durations.
+var (
+	httpBounds = []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
+	rttBounds  = []float64{0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1}
+	connBounds = []float64{0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300}
+)
+
+// Bounds returns the bucket bounds of a histogram in seconds, nil for other metrics. Never change the result.
+func (m Metric) Bounds() []float64 {
+	switch m {
+	case MetricHTTPServerDuration, MetricHTTPClientDuration:
+		return httpBounds
+	case MetricTCPRTT:
+		return rttBounds
+	case MetricTCPDuration:
+		return connBounds
+	}
+	return nil
+}
+
+// FlowDelta is what a flow added since it was last reported, seen from the observed socket or interface.
+//
+// The counters of Flow are totals of its life and grow with every report; adding them up would count the same bytes
+// again. Whoever reports a flow knows what it reported before and hands over the difference.
+type FlowDelta struct {
+	BytesTransmitted, BytesReceived     uint64 // TCP: payload acknowledged; others and interfaces: IP bytes
+	PacketsTransmitted, PacketsReceived uint64
+	Retransmits                         uint64 // TCP segments
+
+	// Final marks the last report of a flow. Each flow has exactly one: it counts the connection under the state that it
+	// ended in.
+	Final bool
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package semconv
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"sonde/agent/model"
+)
+
+//go:generate go test -run ^TestMetricsDocumentationIsFresh$ -update
+
+const docsHead = `# Metrics
+
+<!-- Generated from exporters/semconv/table.go by "go generate ./exporters/semconv". Do not edit. -->
+
+sonde serves these metrics on ` + "`/metrics`" + ` (` + "`--prometheus-listen`" + `, by default ` + "`localhost:9464`" + `), beside the ` +
+	"`go_*`, `process_*`" + `
+and ` + "`promhttp_*`" + ` metrics of the Prometheus client library, which are about the agent itself.
+Names are OpenTelemetry's where a convention exists (stable, or in development); the rest is ` + "`sonde.*`" + `.
+The Prometheus names are derived from the OpenTelemetry names, units and kinds.
+
+- An attribute that has no value is left out of a series.
+- A metric has at most 2000 series. The last of them takes what is over the limit, so that sums stay exact; it carries
+  ` + "`otel_metric_overflow=\"true\"`" + ` in place of other labels (flows keep their direction).
+- A series that was idle for 5 minutes is no longer shown; if it comes back soon, it goes on where it was.
+- The request path is never a label.
+`
+
+// Markdown returns the documentation of all metrics and attributes, the content of docs/metrics.md.
+func Markdown() string {
+	var b strings.Builder
+	b.WriteString(docsHead)
+	b.WriteString("\n## Metrics\n")
+	for i := range model.MetricCount {
+		writeMetric(&b, i)
+	}
+	b.WriteString("\n## Attributes\n\n| attribute | label | from | meaning |\n|---|---|---|---|\n")
+	for i := range model.AttrCount {
+		a := OfAttr(i)
+		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s |\n", a.Key, a.Prometheus, a.Stability, a.Description)
+	}
+	return b.String()
+}
+
+func writeMetric(b *strings.Builder, id model.Metric) {
+	m := Of(id)
+	fmt.Fprintf(b, "\n### `%s`\n\n%s\n\n", m.Prometheus, m.Description)
+	b.WriteString("| OpenTelemetry name | kind | unit | from |\n|---|---|---|---|\n")
+	unit := "-"
+	if m.Unit != "" {
+		unit = "`" + m.Unit + "`"
+	}
+	fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", m.Name, m.Kind, unit, m.Stability)
+	if bounds := id.Bounds(); bounds != nil {
+		b.WriteString("\nBuckets (s):")
+		for _, v := range bounds {
+			b.WriteString(" " + strconv.FormatFloat(v, 'g', -1, 64))
+		}
+		b.WriteString("\n")
+	}
+	if len(m.Attributes) == 0 {
+		return
+	}
+	labels := make([]string, len(m.Attributes))
+	for i, a := range m.Attributes {
+		labels[i] = "`" + OfAttr(a).Prometheus + "`"
+	}
+	b.WriteString("\nLabels: " + strings.Join(labels, ", ") + "\n")
+}
