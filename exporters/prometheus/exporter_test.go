@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package prometheus
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+
+	"sonde/agent/model"
+	"sonde/exporters/semconv"
+)
+
+var update = flag.Bool("update", false, "rewrite testdata")
+
+type source model.Snapshot
+
+func (s *source) Snapshot() *model.Snapshot { return (*model.Snapshot)(s) }
+
+// values of labels as they are met in practice; others are the attribute's name.
+var values = map[model.Attr]string{
+	model.AttrService: "nginx", model.AttrMethod: "GET", model.AttrScheme: "http", model.AttrStatus: "503",
+	model.AttrErrorType: "503", model.AttrVersion: "1.1", model.AttrServerAddress: "shop.example",
+	model.AttrServerPort: "443", model.AttrDirection: "transmit", model.AttrTransport: "tcp", model.AttrView: "interface",
+	model.AttrInterface: "eth0", model.AttrRole: "server", model.AttrOutcome: "closed", model.AttrReason: "NO_SOCKET",
+	model.AttrRing: "events", model.AttrMap: "conns", model.AttrProgram: "conn_close", model.AttrProtocol: "http",
+	model.AttrQueue: "requests", model.AttrSubsystem: "streams", model.AttrBuildVersion: "1.0.0",
+	model.AttrBuildRevision: "4dc78ad", model.AttrGoVersion: "go1.26.0",
+}
+
+// full returns a snapshot with every metric: a series with all attributes, and for some the overflow series.
+func full() *source {
+	var s source
+	for m := range model.MetricCount {
+		series := model.Series{Value: 42}
+		for _, a := range semconv.Of(m).Attributes {
+			series.Labels = append(series.Labels, model.Label{Attr: a, Value: values[a]})
+		}
+		overflow := model.Series{Value: 7, Labels: []model.Label{{Attr: model.AttrOverflow, Value: "true"}}}
+		if bounds := m.Bounds(); bounds != nil {
+			counts := make([]uint64, len(bounds)+1)
+			for i := range counts {
+				counts[i] = uint64(i)
+			}
+			series.Histogram = &model.Histogram{Bounds: bounds, Counts: counts, Sum: 12.5}
+			overflow.Histogram = series.Histogram
+		}
+		all := []model.Series{series}
+		if len(series.Labels) > 0 && m != model.MetricBuildInfo {
+			all = append(all, overflow)
+		}
+		s.Families = append(s.Families, model.Family{Metric: m, Series: all})
+	}
+	return &s
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+// own serves the metrics of source alone, without those of the Go runtime.
+func own(s Source) http.Handler {
+	r := prometheus.NewRegistry()
+	r.MustRegister(newCollector(s))
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{EnableOpenMetrics: true})
+}
+
+func get(t *testing.T, h http.Handler, path, accept string) (int, string) {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	r.Header.Set("Accept", accept)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Code, w.Body.String()
+}
+
+func TestExpositionMatchesGolden(t *testing.T) {
+	for _, format := range []struct{ file, accept string }{
+		{"full.prom", "text/plain;version=0.0.4"},
+		{"full.openmetrics", "application/openmetrics-text;version=1.0.0"},
+	} {
+		t.Run(format.file, func(t *testing.T) {
+			code, got := get(t, own(full()), "/metrics", format.accept)
+			if code != http.StatusOK {
+				t.Fatalf("%d: %s", code, got)
+			}
+			path := filepath.Join("testdata", format.file)
+			if *update {
+				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("the exposition differs from %s: review it with -update and git diff\n%s", path, got)
+			}
+		})
+	}
+}
+
+func TestExpositionIsLintFree(t *testing.T) {
+	_, text := get(t, New(full(), quiet()).Handler(), "/metrics", "text/plain;version=0.0.4")
+	problems, err := promlint.New(strings.NewReader(text)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	for m := range model.MetricCount {
+		if !strings.Contains(text, "# TYPE "+semconv.Of(m).Prometheus+" ") {
+			t.Errorf("%s is missing", semconv.Of(m).Prometheus)
+		}
+	}
+	for _, name := range []string{"go_goroutines", "process_resident_memory_bytes"} {
+		if !strings.Contains(text, "\n"+name+" ") {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
+func TestOneBadSeriesDoesNotHideTheOthers(t *testing.T) {
+	twin := model.Series{Value: 1, Labels: []model.Label{{Attr: model.AttrRing, Value: "events"}}}
+	s := &source{Families: []model.Family{
+		{Metric: model.MetricRingLost, Series: []model.Series{twin, twin}},
+		{Metric: model.MetricUndecodable, Series: []model.Series{{Value: 3}}},
+	}}
+	var log bytes.Buffer
+	e := New(s, slog.New(slog.NewTextHandler(&log, nil)))
+	code, text := get(t, e.Handler(), "/metrics", "")
+	if code != http.StatusOK || !strings.Contains(text, "\nsonde_events_undecodable_total 3\n") {
+		t.Errorf("%d: the healthy metric is missing", code)
+	}
+	if !strings.Contains(log.String(), "same name and label values") {
+		t.Errorf("the fault is not logged: %s", log.String())
+	}
+}
+
+func TestReadyOnlyAfterSetReady(t *testing.T) {
+	e := New(&source{}, quiet())
+	for _, tt := range []struct {
+		ready bool
+		path  string
+		code  int
+		text  string
+	}{
+		{false, "/readyz", http.StatusServiceUnavailable, "sonde is not ready: it is still attaching probes and listing open sockets.\n"},
+		{false, "/healthz", http.StatusOK, "sonde is alive.\n"},
+		{true, "/readyz", http.StatusOK, "sonde is ready: probes are attached and the open sockets are listed.\n"},
+		{false, "/readyz", http.StatusServiceUnavailable, "sonde is not ready: it is still attaching probes and listing open sockets.\n"},
+		{true, "/nothing", http.StatusNotFound, "404 page not found\n"},
+	} {
+		e.SetReady(tt.ready)
+		if code, text := get(t, e.Handler(), tt.path, ""); code != tt.code || text != tt.text {
+			t.Errorf("%s, ready %v: %d %q", tt.path, tt.ready, code, text)
+		}
+	}
+}
+
+func TestTakenAddressIsExplained(t *testing.T) {
+	first, err := Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	addr := first.Addr().String()
+	_, err = Listen(addr)
+	want := "cannot serve metrics on " + addr + ": the address is already in use, choose a free one with --prometheus-listen"
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		t.Error("the cause cannot be found")
+	}
+	if _, err = Listen("192.0.2.1:9464"); err == nil || !strings.Contains(err.Error(), "--prometheus-listen") {
+		t.Errorf("an address of another machine: %v", err)
+	}
+}
+
+func TestControlSeesTheSocketBeforeItListens(t *testing.T) {
+	marked := false
+	c := Config{Listen: "127.0.0.1:0", Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) {
+			_, err := syscall.Getsockname(int(fd))
+			marked = err == nil
+		})
+	}}
+	ln, err := c.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+	if !marked {
+		t.Error("control was not called with a socket")
+	}
+	refused := errors.New("no mark without CAP_NET_ADMIN")
+	c.Control = func(string, string, syscall.RawConn) error { return refused }
+	if _, err := c.Open(t.Context()); !errors.Is(err, refused) {
+		t.Errorf("an error of control is lost: %v", err)
+	}
+}
+
+func TestServeAnswersUntilItIsStopped(t *testing.T) {
+	ln, err := Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- New(full(), quiet()).Serve(ctx, ln) }()
+
+	resp, err := http.Get("http://" + ln.Addr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil || !bytes.Contains(body, []byte("sonde_flow_io_bytes_total{")) {
+		t.Errorf("%v: %s", err, body)
+	}
+	stop()
+	select {
+	case err := <-served:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("still serving")
+	}
+	if c, err := net.Dial("tcp", ln.Addr().String()); err == nil {
+		c.Close()
+		t.Error("still listening")
+	}
+}
+
+func TestServeReportsAListenerThatFails(t *testing.T) {
+	ln, err := Listen("127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+	if err := New(&source{}, quiet()).Serve(t.Context(), ln); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestScrapesAtTheSameTime(t *testing.T) {
+	h := New(full(), quiet()).Handler()
+	var wg sync.WaitGroup
+	for range maxScrapes {
+		wg.Go(func() {
+			if code, _ := get(t, h, "/metrics", ""); code != http.StatusOK {
+				t.Errorf("status %d", code)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestConfigNamesTheFlag(t *testing.T) {
+	if err := Default().Validate(); err != nil {
+		t.Error(err)
+	}
+	for _, bad := range []string{"", "localhost", "9464", "localhost:", "localhost:http", "localhost:70000", "::1:9464"} {
+		if err := (Config{Listen: bad}).Validate(); err == nil || !strings.Contains(err.Error(), "--prometheus-listen") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+}
+
+// many returns n series of the largest metric.
+func many(n int) *source {
+	m := model.MetricHTTPClientDuration
+	h := &model.Histogram{Bounds: m.Bounds(), Counts: make([]uint64, len(m.Bounds())+1), Sum: 1234.5678}
+	for i := range h.Counts {
+		h.Counts[i] = uint64(1000 + i)
+	}
+	f := model.Family{Metric: m}
+	for i := range n {
+		f.Series = append(f.Series, model.Series{Histogram: h, Labels: []model.Label{
+			{Attr: model.AttrService, Value: "checkout"}, {Attr: model.AttrMethod, Value: "GET"},
+			{Attr: model.AttrServerAddress, Value: "host-" + strconv.Itoa(i)}, {Attr: model.AttrServerPort, Value: "8080"},
+			{Attr: model.AttrStatus, Value: "200"}, {Attr: model.AttrVersion, Value: "1.1"},
+		}})
+	}
+	return &source{Families: []model.Family{f}}
+}
+
+// discard is a client that reads quickly.
+type discard struct{}
+
+func (discard) Header() http.Header         { return http.Header{} }
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+func (discard) WriteHeader(int)             {}
+
+func BenchmarkScrape(b *testing.B) {
+	for _, n := range []int{118, 2000} { // histograms of 17 series each, as Prometheus counts them: 2,006 and 34,000
+		for _, encoding := range []string{"identity", "gzip"} {
+			b.Run(fmt.Sprintf("%d histograms, %s", n, encoding), func(b *testing.B) {
+				h := own(many(n))
+				r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+				r.Header.Set("Accept-Encoding", encoding)
+				b.ReportAllocs()
+				for b.Loop() {
+					h.ServeHTTP(discard{}, r)
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkCollect(b *testing.B) {
+	c := newCollector(many(2000))
+	out := make(chan prometheus.Metric, 2000)
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Collect(out)
+		for range 2000 {
+			<-out
+		}
+	}
+}
