@@ -12,21 +12,26 @@ import (
 
 // tryClsact puts a filter on lo of a network namespace that is made for it and vanishes with the thread, so that no
 // qdisc of this machine is touched. The kernel may load its modules for it, as attaching would.
-func tryClsact() error {
+func tryClsact() error { return onOwnThread(clsactInNewNetNS) }
+
+// onOwnThread runs fn on a thread that runs nothing else and ends with it, so that fn may change what belongs to a thread.
+func onOwnThread(fn func() error) error {
 	result := make(chan error)
 	go func() {
-		// Never unlocked: the thread, and with it the namespace, ends with this goroutine.
 		runtime.LockOSThread()
-		result <- clsactInNewNetNS()
+		// The main thread would not end with this goroutine, and /proc/self would show what fn changed from then on. While
+		// it is locked here, no other goroutine runs on it.
+		if unix.Gettid() == unix.Getpid() {
+			defer runtime.UnlockOSThread()
+			result <- onOwnThread(fn)
+			return
+		}
+		result <- fn() // not unlocked: the thread ends
 	}()
 	return <-result
 }
 
 func clsactInNewNetNS() error {
-	// A locked main thread would not end with its goroutine and /proc/self would show its namespace from now on.
-	if unix.Gettid() == unix.Getpid() {
-		return tryClsact()
-	}
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		return reason("make a network namespace to try clsact in", err)
 	}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -165,9 +164,7 @@ func attached(t *testing.T, f *Features, at ebpf.AttachType) (names []string) {
 // without runs fn on a thread that lacks the capabilities, and ends that thread.
 func without(t *testing.T, fn func(), dropped ...int) {
 	t.Helper()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()
+	if err := onOwnThread(func() error {
 		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 		var caps [2]unix.CapUserData
 		err := unix.Capget(&header, &caps[0])
@@ -180,9 +177,8 @@ func without(t *testing.T, fn func(), dropped ...int) {
 		if err == nil {
 			fn()
 		}
-		done <- err
-	}()
-	if err := <-done; err != nil {
+		return err
+	}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -266,12 +262,7 @@ func TestMountsThatAreThereAreLeftAlone(t *testing.T) {
 // In a mount namespace of its own, so that the machine keeps what it has.
 func TestMissingTracefsIsMounted(t *testing.T) {
 	needRoot(t)
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // the thread and its mounts end with the goroutine
-		done <- remountTracefs()
-	}()
-	if err := <-done; err != nil {
+	if err := onOwnThread(remountTracefs); err != nil {
 		t.Error(err)
 	}
 }
