@@ -74,88 +74,91 @@ func compileLine(line string) (*Filter, error) {
 	return Compile(cfg)
 }
 
+var plain = request(nil)
+
+var requestFilters = []struct {
+	name string
+	line string
+	in   *model.Request
+	want bool
+}{
+	{"no filter", "", plain, true},
+	{"protocol", "--protocol http", plain, true},
+	{"protocol in capitals", "--protocol HTTP", plain, true},
+	{"transport below the protocol", "--protocol tcp", plain, true},
+	{"other transport", "--protocol udp", plain, false},
+	{"alternatives of one flag", "--protocol udp --protocol http", plain, true},
+
+	{"port of the server", "--port 8080", plain, true},
+	{"port of the client", "--port 40000", plain, true},
+	{"other port", "--port 80", plain, false},
+	{"ports with a comma", "--port 80,8080", plain, true},
+
+	{"address", "--ip 10.0.0.7", plain, true},
+	{"prefix", "--ip 10.1.0.0/16", plain, true},
+	{"prefix with host bits", "--ip 10.1.2.3/16", plain, true},
+	{"mapped address", "--ip ::ffff:10.0.0.7", plain, true},
+	{"address beside it", "--ip 10.0.0.8", plain, false},
+	{"every IPv6 address", "--ip ::/0", plain, false},
+	{"zone of a link-local address", "--ip fe80::/10", request(func(r *model.Request) {
+		r.Client.Addr = netip.MustParseAddrPort("[fe80::1%eth0]:1")
+	}), true},
+
+	{"pid of the observed server", "--pid 200", plain, true},
+	{"pid of the other end", "--pid 100", plain, false},
+	{"pid of the observed client", "--pid 100", request(func(r *model.Request) { r.Role = model.RoleClient }), true},
+	{"pid on the wire, client", "--pid 100", request(func(r *model.Request) { r.Role = model.RoleWire }), true},
+	{"pid on the wire, server", "--pid 200", request(func(r *model.Request) { r.Role = model.RoleWire }), true},
+	{"pid unknown", "--pid 200", request(func(r *model.Request) { r.Server.Process = nil }), false},
+
+	{"process", "--process nginx", plain, true},
+	{"process of the other end", "--process curl", plain, true},
+	{"process by pattern", "--process ng*", plain, true},
+	{"part of a name", "--process ngin", plain, false},
+	{"process unknown", "--process *", request(func(r *model.Request) {
+		r.Client.Process, r.Server.Process = nil, nil
+	}), false},
+
+	{"status", "--http-status 200", plain, true},
+	{"other status", "--http-status 404", plain, false},
+	{"status by its beginning", "--http-status 2+", plain, true},
+	{"status of another class", "--http-status 5+", plain, false},
+	{"status range", "--http-status 400-499,200-204", plain, true},
+	{"status not seen", "--http-status 1+,2+,3+,4+,5+", request(func(r *model.Request) { r.HTTP.Status = 0 }), false},
+
+	{"method in any case", "--http-method get", plain, true},
+	{"method with signs", "--http-method M-2", request(func(r *model.Request) { r.HTTP.Method = "m-2" }), true},
+	{"other method", "--http-method POST", plain, false},
+	{"method not seen", "--http-method GET", request(func(r *model.Request) { r.HTTP.Method = "" }), false},
+
+	{"path anywhere", "--http-path users", plain, true},
+	{"path anchored", "--http-path ^/users", plain, false},
+	{"path with a comma in the expression", "--http-path s{1,2}$", plain, true},
+	{"query is no path", "--http-path id=7", plain, false},
+	{"path not seen", "--http-path .*", request(func(r *model.Request) { r.HTTP.Path = "" }), false},
+
+	{"type", "--type request", plain, true},
+	{"other types", "--type flow,lost", plain, false},
+	{"role", "--role server", plain, true},
+	{"other role", "--role client", plain, false},
+	{"outcome", "--outcome ok", plain, true},
+	{"other outcomes", "--outcome error,incomplete", plain, false},
+	{"detail of another protocol", "--http-status 200", request(func(r *model.Request) { r.HTTP = nil }), false},
+
+	{"all kinds must hold", "--port 8080 --http-status 200 --process curl", plain, true},
+	{"one kind does not hold", "--port 8080 --http-status 404 --process curl", plain, false},
+
+	{"denied", "--not --port 8080", plain, false},
+	{"not denied", "--not --port 22", plain, true},
+	{"not reverses one filter alone", "--not --port 22 --http-status 200", plain, true},
+	{"each denied kind excludes", "--not --port 22 --not --process curl", plain, false},
+	{"allowed and denied", "--port 8080 --not --http-status 2+", plain, false},
+	{"denied by a status not seen", "--not --http-status 2+", request(func(r *model.Request) { r.HTTP.Status = 0 }), true},
+	{"denied type", "--not --type request", plain, false},
+}
+
 func TestRequestFilters(t *testing.T) {
-	plain := request(nil)
-	for _, tt := range []struct {
-		name string
-		line string
-		in   *model.Request
-		want bool
-	}{
-		{"no filter", "", plain, true},
-		{"protocol", "--protocol http", plain, true},
-		{"protocol in capitals", "--protocol HTTP", plain, true},
-		{"transport below the protocol", "--protocol tcp", plain, true},
-		{"other transport", "--protocol udp", plain, false},
-		{"alternatives of one flag", "--protocol udp --protocol http", plain, true},
-
-		{"port of the server", "--port 8080", plain, true},
-		{"port of the client", "--port 40000", plain, true},
-		{"other port", "--port 80", plain, false},
-		{"ports with a comma", "--port 80,8080", plain, true},
-
-		{"address", "--ip 10.0.0.7", plain, true},
-		{"prefix", "--ip 10.1.0.0/16", plain, true},
-		{"prefix with host bits", "--ip 10.1.2.3/16", plain, true},
-		{"mapped address", "--ip ::ffff:10.0.0.7", plain, true},
-		{"address beside it", "--ip 10.0.0.8", plain, false},
-		{"every IPv6 address", "--ip ::/0", plain, false},
-		{"zone of a link-local address", "--ip fe80::/10", request(func(r *model.Request) {
-			r.Client.Addr = netip.MustParseAddrPort("[fe80::1%eth0]:1")
-		}), true},
-
-		{"pid of the observed server", "--pid 200", plain, true},
-		{"pid of the other end", "--pid 100", plain, false},
-		{"pid of the observed client", "--pid 100", request(func(r *model.Request) { r.Role = model.RoleClient }), true},
-		{"pid on the wire, client", "--pid 100", request(func(r *model.Request) { r.Role = model.RoleWire }), true},
-		{"pid on the wire, server", "--pid 200", request(func(r *model.Request) { r.Role = model.RoleWire }), true},
-		{"pid unknown", "--pid 200", request(func(r *model.Request) { r.Server.Process = nil }), false},
-
-		{"process", "--process nginx", plain, true},
-		{"process of the other end", "--process curl", plain, true},
-		{"process by pattern", "--process ng*", plain, true},
-		{"part of a name", "--process ngin", plain, false},
-		{"process unknown", "--process *", request(func(r *model.Request) {
-			r.Client.Process, r.Server.Process = nil, nil
-		}), false},
-
-		{"status", "--http-status 200", plain, true},
-		{"other status", "--http-status 404", plain, false},
-		{"status by its beginning", "--http-status 2+", plain, true},
-		{"status of another class", "--http-status 5+", plain, false},
-		{"status range", "--http-status 400-499,200-204", plain, true},
-		{"status not seen", "--http-status 1+,2+,3+,4+,5+", request(func(r *model.Request) { r.HTTP.Status = 0 }), false},
-
-		{"method in any case", "--http-method get", plain, true},
-		{"method with signs", "--http-method M-2", request(func(r *model.Request) { r.HTTP.Method = "m-2" }), true},
-		{"other method", "--http-method POST", plain, false},
-		{"method not seen", "--http-method GET", request(func(r *model.Request) { r.HTTP.Method = "" }), false},
-
-		{"path anywhere", "--http-path users", plain, true},
-		{"path anchored", "--http-path ^/users", plain, false},
-		{"path with a comma in the expression", "--http-path s{1,2}$", plain, true},
-		{"query is no path", "--http-path id=7", plain, false},
-		{"path not seen", "--http-path .*", request(func(r *model.Request) { r.HTTP.Path = "" }), false},
-
-		{"type", "--type request", plain, true},
-		{"other types", "--type flow,lost", plain, false},
-		{"role", "--role server", plain, true},
-		{"other role", "--role client", plain, false},
-		{"outcome", "--outcome ok", plain, true},
-		{"other outcomes", "--outcome error,incomplete", plain, false},
-		{"detail of another protocol", "--http-status 200", request(func(r *model.Request) { r.HTTP = nil }), false},
-
-		{"all kinds must hold", "--port 8080 --http-status 200 --process curl", plain, true},
-		{"one kind does not hold", "--port 8080 --http-status 404 --process curl", plain, false},
-
-		{"denied", "--not --port 8080", plain, false},
-		{"not denied", "--not --port 22", plain, true},
-		{"not reverses one filter alone", "--not --port 22 --http-status 200", plain, true},
-		{"each denied kind excludes", "--not --port 22 --not --process curl", plain, false},
-		{"allowed and denied", "--port 8080 --not --http-status 2+", plain, false},
-		{"denied by a status not seen", "--not --http-status 2+", request(func(r *model.Request) { r.HTTP.Status = 0 }), true},
-		{"denied type", "--not --type request", plain, false},
-	} {
+	for _, tt := range requestFilters {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := compiled(t, tt.line).Request(tt.in); got != tt.want {
 				t.Errorf("%s: got %v, want %v", tt.line, got, tt.want)

@@ -190,7 +190,8 @@ func clean(s string) string {
 	}, s)
 }
 
-// bootTime is the wall time of boot by ProcRoot/uptime, which counts from boot as start times do, to 10 ms.
+// bootTime is the wall time of boot by ProcRoot/uptime, which counts from boot as start times do, to 10 ms. Its
+// monotonic part is dropped: start times are for people to read.
 func bootTime(procRoot string) time.Time {
 	var buf [64]byte
 	n, err := readInto(procRoot+"/uptime", buf[:])
@@ -202,5 +203,5 @@ func bootTime(procRoot string) time.Time {
 	if err != nil {
 		return time.Time{}
 	}
-	return time.Now().Add(-time.Duration(seconds * float64(time.Second)))
+	return time.Now().Round(0).Add(-time.Duration(seconds * float64(time.Second)))
 }
