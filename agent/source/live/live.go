@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package live is the source that reads the running kernel: the ring of records, and at intervals the maps that count what
+// makes no record of its own, written into the same stream as records so that a recording of it is complete.
+//
+// It attaches nothing (package probes does) and understands nothing. Called by cmd/sonde through agent/pipeline.
+package live
+
+import (
+	"context"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sonde/agent/source"
+	"sonde/probes"
+	"sonde/probes/event"
+)
+
+// Config sets the source's rhythm.
+type Config struct {
+	Busy     time.Duration // between two looks at a ring that had something
+	Idle     time.Duration // the longest wait while nothing comes
+	Counters time.Duration // between two evictions of flow maps and two reports of losses
+	Listing  time.Duration // between two listings of the machine's sockets; 0: only at the start
+}
+
+// Default returns the rhythm that sonde runs with: a wake-up costs more than a hundred records, so few of them.
+func Default() Config {
+	return Config{
+		Busy: 10 * time.Millisecond, Idle: 80 * time.Millisecond, Counters: time.Second, Listing: 15 * time.Second,
+	}
+}
+
+// Source reads a loaded set of probes.
+type Source struct {
+	config Config
+	set    *probes.Set
+	ready  func()
+	to     source.Receiver
+}
+
+// New makes a source of probes that are attached. ready is called once, when the sockets that existed before have been
+// listed; it may be nil.
+func New(c Config, set *probes.Set, ready func()) *Source {
+	return &Source{config: c, set: set, ready: ready}
+}
+
+// Now returns the time since boot on the clock that the kernel's records carry.
+func Now() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts) // cannot fail for a clock that exists
+	return time.Duration(ts.Nano())
+}
+
+// Run delivers records until ctx is done, then what is still in the ring.
+func (s *Source) Run(ctx context.Context, to source.Receiver) error {
+	s.to = to
+	if err := s.list(ctx, true); err != nil {
+		return err
+	}
+	if s.ready != nil {
+		s.ready()
+	}
+	wait, counters, listing := s.config.Busy, Now(), Now()
+	for ctx.Err() == nil {
+		if s.set.Ring.Drain(to.Record) > 0 {
+			wait = s.config.Busy
+		} else {
+			wait = min(2*wait, s.config.Idle)
+		}
+		now := Now()
+		to.Tick(now)
+		if now-counters >= s.config.Counters {
+			counters = now
+			s.counters(now)
+		}
+		if s.config.Listing > 0 && now-listing >= s.config.Listing {
+			listing = now
+			if err := s.list(ctx, false); err != nil {
+				return err
+			}
+		}
+		if err := s.set.Ring.Wait(ctx, wait); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	s.set.Detach() // nothing is written to the ring any more: what is read now is all
+	s.set.Ring.Drain(to.Record)
+	s.counters(Now())
+	return nil
+}
+
+func (s *Source) counters(now time.Duration) {
+	if l := s.set.Lost(uint64(now)); l != nil {
+		s.to.Record(event.Bytes(l))
+	}
+	s.set.Flows(uint64(now), func(f *event.Flow) { s.to.Record(event.Bytes(f)) })
+	s.set.Drops(uint64(now), func(d *event.Drops) { s.to.Record(event.Bytes(d)) })
+}
+
+// list delivers the machine's sockets. The processes that hold them are looked up once, at the start: later the kernel
+// tells who uses a socket.
+func (s *Source) list(ctx context.Context, first bool) error {
+	now := Now()
+	if err := s.set.List(ctx, uint64(now), first, func(l *event.Listed) { s.to.Record(event.Bytes(l)) }); err != nil {
+		return err
+	}
+	end := event.Listed{Hdr: event.Header{Time: uint64(now), Kind: uint8(event.KindListed)}}
+	s.to.Record(event.Bytes(&end))
+	return nil
+}

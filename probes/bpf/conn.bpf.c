@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The life of TCP connections and who uses them. Each hook has one body and a wrapper per flavour; probes/hooks chooses
+ * the flavour that this kernel has.
+ */
+#include "lib/core.h"
+#include "event.h"
+#include "scope.h"
+#include "maps.h"
+#include "lib/output.h"
+#include "lib/sock.h"
+#include "lib/task.h"
+
+enum tcp_state {
+	TCP_ESTABLISHED = 1,
+	TCP_SYN_SENT = 2,
+	TCP_SYN_RECV = 3,
+	TCP_CLOSE = 7,
+	TCP_LISTEN = 10,
+};
+
+/* Thread group that runs sonde: its own connections are not reported. */
+const volatile u32 self_tgid = 0;
+/* Port and network namespace of sonde's own listener. */
+const volatile u16 self_port = 0;
+const volatile u32 self_netns = 0;
+/* OR of enum scope_kind: which filters are set. */
+const volatile u32 scope_mask = 0;
+
+/*
+ * Socket address -> pid_tgid that used it last, so that only a change makes a record. Filled at connect() and at the
+ * first use, emptied at close. Full: the least recently used goes, and its socket's actor is reported once more.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, u64);
+	__type(value, u64);
+} actors SEC(".maps");
+
+/* enum skb_drop_reason << 16 | protocol (host order) -> packets. Full: counted under reason 0, protocol 0. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, u32);
+	__type(value, u64);
+} drops SEC(".maps");
+
+static __always_inline int in_scope(u32 kind, u64 value)
+{
+	struct scope_key key = { .kind = kind, .value = value };
+
+	return bpf_map_lookup_elem(&scope, &key) != 0;
+}
+
+static __always_inline void scope_add(u32 kind, u64 value)
+{
+	struct scope_key key = { .kind = kind, .value = value };
+	u8 one = 1;
+
+	bpf_map_update_elem(&scope, &key, &one, BPF_ANY);
+}
+
+static __always_inline int port_wanted(const struct tuple *t)
+{
+	if (self_port && t->local_port == self_port && t->netns == self_netns)
+		return 0;
+	return !(scope_mask & SCOPE_PORT) || in_scope(SCOPE_PORT, t->local_port) ||
+	       in_scope(SCOPE_PORT, t->remote_port);
+}
+
+/* connect() runs in the context of the process that opens the connection, before a source port is chosen. */
+static __always_inline void connect_began(struct sock *sk)
+{
+	u64 key = (u64)sk, who = bpf_get_current_pid_tgid();
+	struct event_actor *e;
+
+	bpf_map_update_elem(&actors, &key, &who, BPF_ANY);
+	if (who >> 32 == self_tgid)
+		return;
+	if (scope_mask & SCOPE_PID) {
+		if (!in_scope(SCOPE_PID, who >> 32))
+			return;
+		scope_add(SCOPE_SOCK, key);
+	}
+	e = output_reserve(EVENT_CONNECT, sizeof(*e));
+	if (!e)
+		return;
+	e->hdr.time = bpf_ktime_get_boot_ns();
+	e->hdr.sock = key;
+	task_actor(&e->actor);
+	sock_tuple(&e->tuple, sk);
+	output_submit(e);
+}
+
+static __always_inline int sock_is_self(u64 key)
+{
+	u64 *who = bpf_map_lookup_elem(&actors, &key);
+
+	return who && *who >> 32 == self_tgid;
+}
+
+static __always_inline void connection_established(struct sock *sk, int oldstate)
+{
+	struct event_established *e;
+	struct tuple t;
+
+	sock_tuple(&t, sk);
+	if (!port_wanted(&t) || sock_is_self((u64)sk))
+		return;
+	e = output_reserve(EVENT_ESTABLISHED, sizeof(*e));
+	if (!e)
+		return;
+	e->hdr.time = bpf_ktime_get_boot_ns();
+	e->hdr.sock = (u64)sk;
+	e->tuple = t;
+	e->cgroup_id = 0;
+	if (bpf_core_field_exists(sk->sk_cgrp_data.cgroup)) /* a union of pointer and flags before 5.15 */
+		e->cgroup_id = BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id);
+	e->passive = oldstate == TCP_SYN_RECV;
+	e->pad[0] = e->pad[1] = e->pad[2] = 0;
+	e->srtt_us = BPF_CORE_READ((struct tcp_sock *)sk, srtt_us) >> 3;
+	output_submit(e);
+}
+
+static __always_inline void connection_closed(struct sock *sk, int oldstate)
+{
+	struct tcp_sock *tp = (struct tcp_sock *)sk;
+	struct event_close *e;
+	u64 key = (u64)sk;
+	struct tuple t;
+	int self;
+
+	sock_tuple(&t, sk);
+	self = sock_is_self(key);
+	bpf_map_delete_elem(&actors, &key);
+	if (self || !port_wanted(&t))
+		return;
+	e = output_reserve(EVENT_CLOSE, sizeof(*e));
+	if (!e)
+		return;
+	e->hdr.time = bpf_ktime_get_boot_ns();
+	e->hdr.sock = key;
+	e->tuple = t;
+	e->bytes_acked = BPF_CORE_READ(tp, bytes_acked);
+	e->bytes_received = BPF_CORE_READ(tp, bytes_received);
+	e->snd_una = BPF_CORE_READ(tp, snd_una);
+	e->srtt_us = BPF_CORE_READ(tp, srtt_us) >> 3;
+	e->retransmits = BPF_CORE_READ(tp, total_retrans);
+	e->segs_out = BPF_CORE_READ(tp, segs_out);
+	e->segs_in = BPF_CORE_READ(tp, segs_in);
+	e->err = BPF_CORE_READ(sk, sk_err);
+	e->oldstate = oldstate;
+	__builtin_memset(e->pad, 0, sizeof(e->pad));
+	output_submit(e);
+}
+
+static __always_inline int conn_state(struct sock *sk, int oldstate, int newstate)
+{
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	if (newstate == TCP_SYN_SENT)
+		connect_began(sk);
+	else if (newstate == TCP_ESTABLISHED && (oldstate == TCP_SYN_SENT || oldstate == TCP_SYN_RECV))
+		connection_established(sk, oldstate);
+	else if (newstate == TCP_CLOSE && oldstate != TCP_LISTEN && oldstate != TCP_CLOSE)
+		connection_closed(sk, oldstate);
+	else if (newstate == TCP_LISTEN && (scope_mask & SCOPE_PID) &&
+		 in_scope(SCOPE_PID, bpf_get_current_pid_tgid() >> 32))
+		scope_add(SCOPE_LISTEN_PORT, BPF_CORE_READ(sk, __sk_common.skc_num));
+	return 0;
+}
+
+/* A process reads from or writes to a socket. Only the first use by another process than before makes a record. */
+static __always_inline int conn_actor(struct sock *sk)
+{
+	u64 key = (u64)sk, who = bpf_get_current_pid_tgid();
+	u64 *last = bpf_map_lookup_elem(&actors, &key);
+	struct event_actor *e;
+
+	if (last && *last >> 32 == who >> 32)
+		return 0;
+	if (!sock_is_inet(sk) || task_is_kernel_thread())
+		return 0;
+	bpf_map_update_elem(&actors, &key, &who, BPF_ANY);
+	if (who >> 32 == self_tgid)
+		return 0;
+	e = output_reserve(EVENT_ACTOR, sizeof(*e));
+	if (!e)
+		return 0;
+	e->hdr.time = bpf_ktime_get_boot_ns();
+	e->hdr.sock = key;
+	task_actor(&e->actor);
+	sock_tuple(&e->tuple, sk);
+	output_submit(e);
+	return 0;
+}
+
+/* A packet was dropped by the kernel. reason 0: this kernel does not say. */
+static __always_inline int packet_dropped(struct sk_buff *skb, u32 reason)
+{
+	u32 key = reason << 16 | bpf_ntohs(BPF_CORE_READ(skb, protocol)), other = 0;
+	u64 one = 1, *n = bpf_map_lookup_elem(&drops, &key);
+
+	if (!n && bpf_map_update_elem(&drops, &key, &one, BPF_NOEXIST))
+		n = bpf_map_lookup_elem(&drops, &other);
+	if (n)
+		(*n)++;
+	return 0;
+}
+
+/* Every change of state of a TCP socket; softirq or process context. Tracepoint since 4.16. */
+SEC("raw_tp/inet_sock_set_state")
+int conn_state_tp(struct bpf_raw_tracepoint_args *ctx)
+{
+	return conn_state((void *)ctx->args[0], ctx->args[1], ctx->args[2]);
+}
+
+/* The same before the state is stored: the old one is still in the socket. */
+SEC("fentry/tcp_set_state")
+int BPF_PROG(conn_state_fe, struct sock *sk, int newstate)
+{
+	return conn_state(sk, BPF_CORE_READ(sk, __sk_common.skc_state), newstate);
+}
+
+SEC("kprobe/tcp_set_state")
+int BPF_KPROBE(conn_state_kp, struct sock *sk, int newstate)
+{
+	return conn_state(sk, BPF_CORE_READ(sk, __sk_common.skc_state), newstate);
+}
+
+/* Data was copied to a reader of a TCP socket, in the reader's context. Tracepoint since 4.16. */
+SEC("raw_tp/tcp_rcv_space_adjust")
+int conn_recv_tp(struct bpf_raw_tracepoint_args *ctx)
+{
+	return conn_actor((void *)ctx->args[0]);
+}
+
+SEC("fentry/tcp_rcv_space_adjust")
+int BPF_PROG(conn_recv_fe, struct sock *sk)
+{
+	return conn_actor(sk);
+}
+
+SEC("kprobe/tcp_rcv_space_adjust")
+int BPF_KPROBE(conn_recv_kp, struct sock *sk)
+{
+	return conn_actor(sk);
+}
+
+/* Any socket sent, in the sender's context. Tracepoint since 6.3; covers UDP too. */
+SEC("raw_tp/sock_send_length")
+int conn_send_tp(struct bpf_raw_tracepoint_args *ctx)
+{
+	return conn_actor((void *)ctx->args[0]);
+}
+
+SEC("fentry/tcp_sendmsg")
+int BPF_PROG(conn_send_fe, struct sock *sk)
+{
+	return conn_actor(sk);
+}
+
+SEC("kprobe/tcp_sendmsg")
+int BPF_KPROBE(conn_send_kp, struct sock *sk)
+{
+	return conn_actor(sk);
+}
+
+/* A packet is freed without having been used. Since 5.17 with the reason. */
+SEC("raw_tp/kfree_skb")
+int drop_reason(struct bpf_raw_tracepoint_args *ctx)
+{
+	return packet_dropped((void *)ctx->args[0], ctx->args[2]);
+}
+
+/* The same for older kernels, whose tracepoint has two arguments: reading the third would fail to attach. */
+SEC("raw_tp/kfree_skb")
+int drop_any(struct bpf_raw_tracepoint_args *ctx)
+{
+	return packet_dropped((void *)ctx->args[0], 0);
+}
+
+char _license[] SEC("license") = "Dual BSD/GPL";

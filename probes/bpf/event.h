@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Every type that leaves the kernel. Go's twins are generated from the BTF of these (probes/gen.go), so a change here
+ * is a change there. Fixed-size fields, no holes, host byte order except addresses.
+ */
+#ifndef SONDE_EVENT_H
+#define SONDE_EVENT_H
+
+enum event_kind {
+	EVENT_NONE = 0,
+	EVENT_SEGMENT = 1,     /* payload passed a local TCP socket */
+	EVENT_CONNECT = 2,     /* connect() began */
+	EVENT_ESTABLISHED = 3, /* the handshake is complete */
+	EVENT_CLOSE = 4,       /* the connection is over, or failed */
+	EVENT_ACTOR = 5,       /* a process used a socket for the first time */
+	/* Made by user space, so that a recording holds everything that the pipeline takes: */
+	EVENT_LISTED = 6, /* a socket that was there before the agent */
+	EVENT_FLOW = 7,	  /* counters of a flow since the last such event */
+	EVENT_LOST = 8,	  /* what the kernel side could not pass on since the last such event */
+	EVENT_DROPS = 9,  /* packets dropped by the kernel since the last such event */
+};
+
+/* Direction, seen from the local socket. */
+enum event_dir {
+	DIR_SENT = 0,
+	DIR_RECEIVED = 1,
+};
+
+/* What the first bytes of a turn look like, see infer.h. */
+enum event_guess {
+	GUESS_NONE = 0,
+	GUESS_MAYBE = 1,
+	GUESS_REQUEST = 2,
+	GUESS_RESPONSE = 3,
+};
+
+enum segment_flags {
+	SEGMENT_TURN = 1,     /* first segment after the other direction spoke */
+	SEGMENT_AHEAD = 4,    /* bytes before it have not been seen yet: reordering or loss on the network */
+	SEGMENT_LATE = 8,     /* fills a hole that an AHEAD segment left */
+	SEGMENT_LISTENER = 2, /* the child socket does not exist yet (TCP_DEFER_ACCEPT, Fast Open): join by tuple */
+};
+
+/* State of a socket in payload.bpf.c; user space sets SOCK_IGNORE on sonde's own. */
+enum sock_flags {
+	SOCK_KNOWN = 1,	 /* tuple, cookie and scope are set */
+	SOCK_IGNORE = 2, /* sonde's own, or out of scope */
+	SOCK_HTTP = 4,	 /* has looked like HTTP at least once */
+};
+
+struct tuple {
+	__u8 local[16]; /* IPv4 as ::ffff:a.b.c.d */
+	__u8 remote[16];
+	__u16 local_port;
+	__u16 remote_port;
+	__u32 netns; /* inode of the network namespace, 0 where the hook cannot see it */
+};
+
+struct actor {
+	__u64 pid_tgid;
+	__u64 start;	 /* start of the process, ns since boot: tells a reused PID apart */
+	__u64 cgroup_id; /* cgroup2 directory inode */
+	char comm[16];	 /* of the thread group leader: a change of it is an exec */
+};
+
+struct event_header {
+	__u64 time; /* ns since boot, CLOCK_BOOTTIME */
+	__u64 sock; /* address of struct sock: identifies the connection while it lives */
+	__u8 kind;  /* enum event_kind */
+	__u8 flags;
+	__u16 pad;
+	__u32 cpu;
+};
+
+/*
+ * Bytes [seq, seq + len) passed. The first `head` of them and the last `tail` of them follow this struct, in that order.
+ * The rest is counted, not copied. Cumulative fields make every later record tell what an earlier lost one held.
+ */
+struct event_segment {
+	struct event_header hdr;
+	__u64 cookie;
+	struct tuple tuple;
+	__u32 seq;
+	__u32 len;
+	__u16 head;
+	__u8 tail;
+	__u8 dir;
+	__u8 guess;
+	__u8 tcp_flags;
+	__u16 pad;
+	__u32 turn;	  /* number of turns of this direction so far, this one included */
+	__u32 other_next; /* sequence number after the last byte of the other direction that earlier records account for */
+	__u32 lost;	  /* records of this socket that found the ring full so far */
+	__u32 srtt_us;
+	__u32 retransmits;
+	__u32 ifindex;
+	__u64 bytes_acked;
+	__u64 bytes_received;
+};
+
+/* connect() began, or a process used a socket for the first time. */
+struct event_actor {
+	struct event_header hdr;
+	struct actor actor;
+	struct tuple tuple;
+};
+
+/* The handshake is complete. */
+struct event_established {
+	struct event_header hdr;
+	struct tuple tuple;
+	__u64 cgroup_id; /* of the socket */
+	__u8 passive;	 /* 1: accepted */
+	__u8 pad[3];
+	__u32 srtt_us;
+};
+
+struct event_close {
+	struct event_header hdr;
+	struct tuple tuple;
+	__u64 bytes_acked;
+	__u64 bytes_received;
+	__u32 snd_una; /* first byte that the peer did not acknowledge */
+	__u32 srtt_us;
+	__u32 retransmits;
+	__u32 segs_out;
+	__u32 segs_in;
+	__s32 err;     /* sk_err: a positive errno, or 0 */
+	__u8 oldstate; /* TCP state that was left */
+	__u8 pad[7];
+};
+
+/* A socket that was there before the agent. hdr.sock is 0: its first segment is joined by the cookie. */
+struct event_listed {
+	struct event_header hdr;
+	__u64 cookie;
+	struct tuple tuple;
+	struct actor actor; /* pid_tgid 0: no process holds it */
+	__u64 bytes_acked;
+	__u64 bytes_received;
+	__u32 srtt_us;
+	__u32 retransmits;
+	__u8 state; /* TCP state */
+	__u8 proto;
+	__u8 pad[6];
+};
+
+struct event_lost {
+	struct event_header hdr;
+	__u64 records;
+	__u64 lifecycle;	      /* of them: connects, ends, actors; the table of connections may be stale */
+	__u64 requests_sent;	      /* requests whose first bytes were in a lost record, by direction */
+	__u64 requests_received;
+};
+
+struct event_drops {
+	struct event_header hdr;
+	__u64 packets;
+	__u32 reason; /* enum skb_drop_reason of this kernel */
+	__u32 protocol; /* EtherType */
+	char name[40]; /* of the reason, from this kernel's BTF */
+};
+
+/* Indexes of the counters map: what the kernel side could not pass on. */
+enum counter {
+	COUNTER_RECORDS = 0, /* records written */
+	COUNTER_LOST = 1,    /* records that found the ring full; + event_kind */
+	COUNTER_LOST_REQUESTS_SENT = 8,
+	COUNTER_LOST_REQUESTS_RECEIVED = 9,
+	COUNTER_STORAGE_FULL = 10, /* a socket got no state: its bytes are not seen */
+	COUNTER_FLOWS_FULL = 11,   /* a packet found no room in a flow map */
+	COUNTER_SEGMENTS = 12,	   /* payload segments seen */
+	COUNTER_RETRANSMITTED = 13, /* payload segments seen before, not passed on */
+	COUNTERS = 16,
+};
+
+/* Key and value of the flow maps: UDP and ICMP at sockets, everything at interfaces. */
+struct flow_key {
+	__u8 local[16]; /* at an interface: source of egress packets, destination of ingress packets */
+	__u8 remote[16];
+	__u16 local_port;
+	__u16 remote_port; /* ICMP: identifier */
+	__u32 ifindex;	   /* 0 at sockets */
+	__u64 sock;	   /* 0 at interfaces */
+	__u8 proto;
+	__u8 pad[7];
+};
+
+struct flow_value {
+	__u64 first;
+	__u64 last;
+	__u64 packets[2]; /* by enum event_dir */
+	__u64 bytes[2];	  /* from the network header on */
+	__u32 next_seq[2];
+	__u32 retransmits;
+	__u8 tcp_flags;
+	__u8 seen[2];
+	__u8 pad;
+};
+
+struct event_flow {
+	struct event_header hdr;
+	struct flow_key key;
+	struct flow_value value; /* packets and bytes since the last event of this flow */
+};
+
+#ifdef __cplusplus
+#define _Static_assert static_assert
+#endif
+_Static_assert(sizeof(struct tuple) == 40, "tuple");
+_Static_assert(sizeof(struct event_header) == 24, "event_header");
+_Static_assert(sizeof(struct event_segment) == 128, "event_segment");
+_Static_assert(sizeof(struct event_actor) == 104, "event_actor");
+_Static_assert(sizeof(struct event_established) == 80, "event_established");
+_Static_assert(sizeof(struct event_close) == 112, "event_close");
+_Static_assert(sizeof(struct event_listed) == 144, "event_listed");
+_Static_assert(sizeof(struct event_lost) == 56, "event_lost");
+_Static_assert(sizeof(struct event_drops) == 80, "event_drops");
+_Static_assert(sizeof(struct event_flow) == 144, "event_flow");
+_Static_assert(sizeof(struct flow_key) == 56, "flow_key");
+_Static_assert(sizeof(struct flow_value) == 64, "flow_value");
+
+#endif

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What the first bytes of a turn look like. Decides how much is copied, nothing else: user space parses and has the last
+ * word. Pure C without kernel headers, so that the host compiles and tests it too (test/infer_test.c).
+ */
+#ifndef SONDE_INFER_H
+#define SONDE_INFER_H
+
+#define INFER_BYTES 16
+
+static __always_inline int infer_is_upper(unsigned char c)
+{
+	return c >= 'A' && c <= 'Z';
+}
+
+/* RFC 9110 allows any token as a method; what is in use is upper case with '-' or '_' at most. */
+static __always_inline int infer_is_method(unsigned char c)
+{
+	return infer_is_upper(c) || c == '-' || c == '_' || (c >= '0' && c <= '9');
+}
+
+static __always_inline int infer_is_target(unsigned char c)
+{
+	return c == '/' || c == '*' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '[';
+}
+
+/* p points to INFER_BYTES bytes of which len (1..INFER_BYTES) are valid and the rest is zero. */
+static __always_inline int infer_http(const unsigned char *p, unsigned int len)
+{
+	int i;
+
+	/* "HTTP/1." or as much of it as there is; "HT" could become a method too, which MAYBE covers */
+	if (p[0] == 'H' && (len < 2 || p[1] == 'T') && (len < 3 || p[2] == 'T') && (len < 4 || p[3] == 'P') &&
+	    (len < 5 || p[4] == '/')) {
+		if (len < 5)
+			return GUESS_MAYBE;
+		return len < 6 || p[5] == '1' ? GUESS_RESPONSE : GUESS_NONE;
+	}
+	if (p[0] == '\r' || p[0] == '\n') /* RFC 9112 2.2: empty lines before a request line */
+		return GUESS_MAYBE;
+	if (!infer_is_upper(p[0]))
+		return GUESS_NONE;
+	for (i = 1; i < INFER_BYTES - 1; i++) {
+		if (i >= (int)len)
+			return GUESS_MAYBE;
+		if (p[i] == ' ') {
+			if (i < 2)
+				return GUESS_NONE;
+			if (i + 1 >= (int)len)
+				return GUESS_MAYBE;
+			return infer_is_target(p[i + 1]) ? GUESS_REQUEST : GUESS_NONE;
+		}
+		if (!infer_is_method(p[i]))
+			return GUESS_NONE;
+	}
+	return GUESS_NONE;
+}
+
+#endif

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* Maps that more than one object uses. The loader makes each once and hands it to all of them. */
+#ifndef SONDE_MAPS_H
+#define SONDE_MAPS_H
+
+/* The way out: every record of every hook, in the order of reservation. Size set by the loader. Full: counted as lost. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 23);
+} events SEC(".maps");
+
+/* enum counter -> count. Never full. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, COUNTERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} counters SEC(".maps");
+
+/*
+ * Which sockets are wanted, see scope.h. Key: struct scope_key. Filled by user space before the programs are attached, and
+ * by conn.bpf.c for sockets of a wanted process. Full: the oldest entry goes, user space filters again.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct scope_key);
+	__type(value, __u8);
+} scope SEC(".maps");
+
+#endif

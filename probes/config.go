@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probes
+
+import (
+	"fmt"
+	"os"
+
+	"sonde/probes/event"
+)
+
+// Scope says which sockets are wanted. The kernel keeps a superset; who needs an exact filter applies it again. Empty
+// lists ask nothing; lists of different kinds must all match.
+type Scope struct {
+	Ports      []uint16
+	PIDs       []uint32
+	CgroupIDs  []uint64 // inodes of cgroup2 directories; everything below them is wanted too
+	Interfaces []uint32 // indexes
+}
+
+// Config is what the kernel side can be told. The zero value is not valid, start from Default.
+type Config struct {
+	RingBytes int // a power of two and a multiple of the page size
+
+	// Payload budgets, bytes per turn of a connection (see probes/bpf/payload.bpf.c).
+	BudgetRequest, BudgetResponse, BudgetPipelined, BudgetUnknown uint32
+
+	Scope Scope
+
+	// SelfPort and SelfNetNS name sonde's own listener, whose connections are not reported. 0: none.
+	SelfPort  uint16
+	SelfNetNS uint32
+
+	// Interfaces limits packet flows to interfaces of these names; empty means all of the root network namespace.
+	Interfaces []string
+	// PacketFlows switches the programs at interfaces on.
+	PacketFlows bool
+}
+
+// Default returns the configuration that sonde runs with.
+func Default() Config {
+	return Config{
+		RingBytes: 8 << 20, BudgetRequest: 16 << 10, BudgetResponse: 1 << 10, BudgetPipelined: 32 << 10, BudgetUnknown: 256,
+		PacketFlows: true,
+	}
+}
+
+// Validate says what is wrong with the configuration, and what would be right.
+func (c Config) Validate() error {
+	if page := os.Getpagesize(); c.RingBytes < page || c.RingBytes&(c.RingBytes-1) != 0 {
+		return fmt.Errorf("ring size %d: must be a power of two of at least %d bytes", c.RingBytes, page)
+	}
+	for _, b := range []uint32{c.BudgetRequest, c.BudgetResponse, c.BudgetUnknown, c.BudgetPipelined} {
+		if b > 64<<10 {
+			return fmt.Errorf("payload budget %d: at most 65536 bytes of a turn are copied", b)
+		}
+	}
+	return nil
+}
+
+// keys returns the entries of the kernel's scope map and the mask of the kinds that are asked.
+func (s Scope) keys() (keys []event.ScopeKey, mask uint32) {
+	add := func(kind uint32, value uint64) {
+		keys = append(keys, event.ScopeKey{Kind: kind, Value: value})
+		mask |= kind
+	}
+	for _, p := range s.Ports {
+		add(event.ScopePort, uint64(p))
+	}
+	for _, p := range s.PIDs {
+		add(event.ScopePID, uint64(p))
+	}
+	for _, id := range s.CgroupIDs {
+		add(event.ScopeCgroup, id)
+	}
+	for _, i := range s.Interfaces {
+		add(event.ScopeInterface, uint64(i))
+	}
+	return keys, mask
+}

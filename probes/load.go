@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package probes
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+
+	"sonde/probes/event"
+	"sonde/probes/hooks"
+)
+
+// Set is the kernel side, loaded. Close detaches and frees everything; so does the end of the process.
+type Set struct {
+	Ring *Reader
+
+	config   Config
+	programs map[string]*ebpf.Program // by name
+	maps     map[string]*ebpf.Map     // by name
+	links    []link.Link              // referenced until detached: the collector would detach them
+	watcher  *interfaces
+
+	detach sync.Once
+	lost   event.Lost
+	drops  map[uint32]uint64
+	names  map[uint32]string // of drop reasons
+}
+
+// shared are the maps that all objects use; the first object that has one makes it.
+var shared = []string{"events", "counters", "scope"}
+
+// Load loads and attaches the programs of a plan. On error nothing stays attached; the error names the probe and the hook.
+func Load(plan hooks.Plan, c Config) (*Set, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Set{config: c, programs: map[string]*ebpf.Program{}, maps: map[string]*ebpf.Map{}, drops: map[uint32]uint64{}}
+	if err := s.load(plan); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Set) load(plan hooks.Plan) error {
+	for _, o := range objects {
+		if err := s.loadObject(o, plan); err != nil {
+			return err
+		}
+	}
+	if err := s.fillScope(); err != nil {
+		return err
+	}
+	ring, err := NewReader(s.maps["events"])
+	if err != nil {
+		return err
+	}
+	s.Ring = ring
+	s.names = dropReasons()
+	return s.attach(plan)
+}
+
+// objects are loaded in this order.
+var objects = []struct {
+	name string
+	spec func() (*ebpf.CollectionSpec, error)
+}{{"payload", loadPayload}, {"conn", loadConn}, {"packet", loadPacket}}
+
+// Specs returns what sonde would load, for checks.
+func Specs() (map[string]*ebpf.CollectionSpec, error) {
+	specs := map[string]*ebpf.CollectionSpec{}
+	for _, o := range objects {
+		spec, err := o.spec()
+		if err != nil {
+			return nil, fmt.Errorf("read embedded object %s: %w", o.name, err)
+		}
+		specs[o.name] = spec
+	}
+	return specs, nil
+}
+
+func (s *Set) loadObject(o struct {
+	name string
+	spec func() (*ebpf.CollectionSpec, error)
+}, plan hooks.Plan) error {
+	spec, err := o.spec()
+	if err != nil {
+		return fmt.Errorf("read embedded object %s: %w", o.name, err)
+	}
+	wanted := plannedPrograms(plan, o.name)
+	for name := range spec.Programs {
+		if !slices.Contains(wanted, name) {
+			delete(spec.Programs, name)
+		}
+	}
+	if len(spec.Programs) == 0 {
+		return nil
+	}
+	if err := s.settings(spec); err != nil {
+		return err
+	}
+	replace := map[string]*ebpf.Map{}
+	for _, name := range shared {
+		if m := s.maps[name]; m != nil && spec.Maps[name] != nil {
+			spec.Maps[name].MaxEntries = m.MaxEntries()
+			replace[name] = m
+		}
+	}
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: replace})
+	if err != nil {
+		return fmt.Errorf("load object %s: %w", o.name, err)
+	}
+	for name, p := range coll.Programs {
+		s.programs[name] = coll.DetachProgram(name)
+		_ = p
+	}
+	for name := range coll.Maps {
+		if s.maps[name] == nil {
+			s.maps[name] = coll.DetachMap(name)
+		}
+	}
+	coll.Close()
+	return nil
+}
+
+func plannedPrograms(plan hooks.Plan, object string) (names []string) {
+	for _, h := range plan.Hooks {
+		if h.Object == object {
+			names = append(names, h.Program)
+		}
+	}
+	return names
+}
+
+// settings sets the constants of an object and the size of the ring.
+func (s *Set) settings(spec *ebpf.CollectionSpec) error {
+	c := s.config
+	_, mask := c.Scope.keys()
+	spec.Maps["events"].MaxEntries = uint32(c.RingBytes)
+	values := map[string]any{
+		"ring_wake_bytes": uint32(c.RingBytes / 4), "scope_mask": mask,
+		"budget_request": c.BudgetRequest, "budget_response": c.BudgetResponse,
+		"budget_pipelined": c.BudgetPipelined, "budget_unknown": c.BudgetUnknown,
+		"self_tgid": selfTGID(), "self_port": c.SelfPort, "self_netns": c.SelfNetNS,
+		"loopback_ifindex": loopbackIndex(),
+	}
+	for name, v := range spec.Variables {
+		value, ok := values[name]
+		if !ok {
+			continue
+		}
+		if err := v.Set(value); err != nil {
+			return fmt.Errorf("set %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (s *Set) fillScope() error {
+	keys, _ := s.config.Scope.keys()
+	for _, k := range keys {
+		if err := s.maps["scope"].Put(k, uint8(1)); err != nil {
+			return fmt.Errorf("fill the scope filter: %w", err)
+		}
+	}
+	return nil
+}
+
+// Detach stops all programs; the ring keeps what it has.
+func (s *Set) Detach() {
+	s.detach.Do(func() {
+		if s.watcher != nil {
+			s.watcher.close()
+		}
+		for _, l := range s.links {
+			_ = l.Close() // the kernel detaches when the descriptor goes, whatever it answers
+		}
+	})
+}
+
+// Close detaches and frees everything.
+func (s *Set) Close() error {
+	s.Detach()
+	var errs []error
+	if s.Ring != nil {
+		errs = append(errs, s.Ring.Close())
+	}
+	for _, p := range s.programs {
+		errs = append(errs, p.Close())
+	}
+	for _, m := range s.maps {
+		errs = append(errs, m.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Ignore marks a socket of sonde's own by its descriptor, so that its bytes are never copied. Sockets accepted from a
+// marked listener inherit the mark.
+func (s *Set) Ignore(fd int) error {
+	state := payloadSockState{Flags: event.SockIgnore}
+	if err := s.maps["socks"].Put(int32(fd), &state); err != nil {
+		return fmt.Errorf("mark own socket: %w", err)
+	}
+	return nil
+}
