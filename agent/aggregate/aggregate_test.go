@@ -126,6 +126,24 @@ func TestIdleSeriesIsHiddenThenForgotten(t *testing.T) {
 	}
 	a.Request(&r)
 	at(31*time.Minute, 1, "a new series")
+	at(37*time.Minute, 0, "idle")
+	a.Request(&r)
+	at(60*time.Minute, 2, "idle again, but nobody has seen the last request")
+}
+
+func TestIdleFlowsAreShownUntilTheirLastValueWasSeen(t *testing.T) {
+	a := New(Default(), nil)
+	f := model.Flow{Transport: "udp"}
+	for i, want := range []float64{1, 2, 3} {
+		a.Flow(&f, model.FlowDelta{BytesReceived: 1})
+		a.Tick(time.Duration(i+1) * time.Hour)
+		if got := family(a.Snapshot(), model.MetricFlowIO); len(got) != 2 || got[1].Value != want {
+			t.Errorf("after %d hours: %v, want %v bytes received", i+1, got, want)
+		}
+		if got := family(a.Snapshot(), model.MetricFlowIO); got != nil {
+			t.Errorf("after %d hours and a snapshot: %v", i+1, got)
+		}
+	}
 }
 
 func TestForgottenSeriesMakeRoom(t *testing.T) {

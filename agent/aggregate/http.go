@@ -3,7 +3,6 @@
 package aggregate
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 
@@ -176,7 +175,7 @@ type methodTable []string
 func newMethodTable(known []string) methodTable {
 	t := methodTable{otherName}
 	for _, m := range known {
-		if !slices.Contains(t, m) {
+		if m != otherName {
 			t = append(t, m)
 		}
 	}

@@ -134,6 +134,25 @@ func TestRequestsWithoutMetricAreCounted(t *testing.T) {
 	}
 }
 
+func TestRequestsOfOneConnectionGoToTheirOwnSeries(t *testing.T) {
+	a := New(Default(), nil)
+	const rounds = 10
+	methods := []string{"GET", "POST", "HEAD", "BREW"}
+	for range rounds {
+		for i, m := range methods {
+			r := serverRequest(m, 200)
+			for range i + 1 {
+				a.Request(&r)
+			}
+		}
+	}
+	for i, s := range family(a.Snapshot(), model.MetricHTTPServerDuration) {
+		if got, want := s.Histogram.Count(), uint64(rounds*(i+1)); got != want {
+			t.Errorf("%s: %d requests, want %d", text(s.Labels), got, want)
+		}
+	}
+}
+
 func TestKnownMethodsCanBeReplaced(t *testing.T) {
 	cfg := Default()
 	cfg.KnownMethods = []string{"PURGE", "PURGE", "_OTHER"}

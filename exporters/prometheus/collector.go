@@ -56,8 +56,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// labelPairs returns the labels of all series one after the other, those of each series in the order of their names. All
-// of them are allocated at once: a scrape is made of little else.
+// labelPairs returns the labels of all series one after the other, those of each series in the order of their names: the
+// registry would make a sorted copy otherwise. All of them are allocated at once: a scrape is made of little else.
 func (c *collector) labelPairs(series []model.Series) []*dto.LabelPair {
 	n := 0
 	for i := range series {

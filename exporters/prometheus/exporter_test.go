@@ -264,17 +264,41 @@ func TestServeReportsAListenerThatFails(t *testing.T) {
 	}
 }
 
-func TestScrapesAtTheSameTime(t *testing.T) {
-	h := New(full(), quiet()).Handler()
+// meeting is a source whose snapshots wait for each other.
+type meeting struct {
+	*source
+	arrived sync.WaitGroup
+}
+
+func (m *meeting) Snapshot() *model.Snapshot {
+	m.arrived.Done()
+	m.arrived.Wait()
+	return m.source.Snapshot()
+}
+
+func TestScrapesAtTheSameTimeHaveALimit(t *testing.T) {
+	m := &meeting{source: full()}
+	m.arrived.Add(maxScrapes + 1) // one more than there may be: they wait for the test
+	h := New(m, quiet()).Handler()
 	var wg sync.WaitGroup
-	for range maxScrapes {
+	answers := make(chan int, maxScrapes+1)
+	for range maxScrapes + 1 {
 		wg.Go(func() {
-			if code, _ := get(t, h, "/metrics", ""); code != http.StatusOK {
-				t.Errorf("status %d", code)
-			}
+			code, _ := get(t, h, "/metrics", "")
+			answers <- code
 		})
 	}
+	if code := <-answers; code != http.StatusServiceUnavailable {
+		t.Errorf("the scrape over the limit: %d", code)
+	}
+	m.arrived.Done()
 	wg.Wait()
+	close(answers)
+	for code := range answers {
+		if code != http.StatusOK {
+			t.Errorf("a scrape below the limit: %d", code)
+		}
+	}
 }
 
 func TestConfigNamesTheFlag(t *testing.T) {
