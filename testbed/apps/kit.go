@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 )
 
@@ -19,7 +20,18 @@ var sources embed.FS
 const debianPython = "/usr/bin/python3"
 
 // Kit is a temporary directory with the built programs and the scripts. Safe for concurrent use once made.
-type Kit struct{ dir string }
+type Kit struct {
+	dir  string
+	wrap []string // put before the command line of each server
+}
+
+// Wrapped returns the same kit whose servers are started through another program that becomes them, like "taskset -c 0".
+func (k *Kit) Wrapped(argv ...string) *Kit { return &Kit{dir: k.dir, wrap: argv} }
+
+func (k *Kit) command(name string, args ...string) *exec.Cmd {
+	argv := append(append(slices.Clone(k.wrap), name), args...)
+	return exec.Command(argv[0], argv[1:]...)
+}
 
 // NewKit builds the Go programs of this folder and lays out the scripts. It runs the go command, so that the working
 // directory must be inside the module. The caller must Close it.

@@ -59,13 +59,13 @@ func (k *Kit) Start(kind Kind, host string) (*Server, error) {
 	var cmd *exec.Cmd
 	switch kind {
 	case Go:
-		cmd = exec.Command(k.Path("goserver"), "-listen", net.JoinHostPort(host, strconv.Itoa(port)))
+		cmd = k.command(k.Path("goserver"), "-listen", net.JoinHostPort(host, strconv.Itoa(port)))
 	case Node:
-		cmd = exec.Command("node", k.Path("node/server.js"), host, strconv.Itoa(port))
+		cmd = k.command("node", k.Path("node/server.js"), host, strconv.Itoa(port))
 	case HTTPServer:
-		cmd = exec.Command(debianPython, k.Path("python/server.py"), host, strconv.Itoa(port))
+		cmd = k.command(debianPython, k.Path("python/server.py"), host, strconv.Itoa(port))
 	case Uvicorn:
-		cmd = exec.Command(debianPython, k.Path("python/asgi.py"), host, strconv.Itoa(port))
+		cmd = k.command(debianPython, k.Path("python/asgi.py"), host, strconv.Itoa(port))
 	default:
 		return nil, fmt.Errorf("no server of kind %q", kind)
 	}
@@ -78,7 +78,7 @@ func (k *Kit) StartActors(mode, host string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return startServer(Kind("actors "+mode), exec.Command(debianPython, k.Path("python/actors.py"), mode, host, strconv.Itoa(port)))
+	return startServer(Kind("actors "+mode), k.command(debianPython, k.Path("python/actors.py"), mode, host, strconv.Itoa(port)))
 }
 
 // StartExchange compiles and starts cprog/exchange.c as a server that moves bytes by the calls of mode.
@@ -91,7 +91,7 @@ func (k *Kit) StartExchange(mode, host string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return startServer(Kind("exchange "+mode), exec.Command(bin, "server", mode, host, strconv.Itoa(port)))
+	return startServer(Kind("exchange "+mode), k.command(bin, "server", mode, host, strconv.Itoa(port)))
 }
 
 func startServer(kind Kind, cmd *exec.Cmd) (*Server, error) {
@@ -154,7 +154,7 @@ func (k *Kit) StartNginx(c nginx.Config, host string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command("nginx", "-p", c.Dir, "-c", conf, "-e", filepath.Join(c.Dir, "error.log"))
+	cmd := k.command("nginx", "-p", c.Dir, "-c", conf, "-e", filepath.Join(c.Dir, "error.log"))
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start nginx: %w", err)

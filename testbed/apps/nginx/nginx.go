@@ -72,8 +72,9 @@ load_module %[1]s;
 user root;
 daemon off;
 worker_processes %[2]d;
+worker_rlimit_nofile 20000;
 pid %[3]s/nginx.pid;
-error_log %[3]s/error.log crit;
+error_log %[3]s/error.log emerg;
 events { worker_connections 20000; }
 http {
 	log_format exchange '$request_method $request_uri $status';
