@@ -144,12 +144,12 @@ type FlowState uint8
 
 // The states of a flow. A failed TCP connection has a state of its own for each cause.
 const (
-	FlowActive  FlowState = iota // UDP, ICMP and interface flows; open TCP connections
-	FlowClosed                   // both sides closed in order
-	FlowReset                    // ended by a RST
-	FlowRefused                  // connect answered by a RST
-	FlowTimedOut                 // connect or retransmission gave up
-	FlowFailed                   // connect failed for another reason (unreachable, aborted)
+	FlowActive   FlowState = iota // UDP, ICMP and interface flows; open TCP connections
+	FlowClosed                    // both sides closed in order
+	FlowReset                     // ended by a RST
+	FlowRefused                   // connect answered by a RST
+	FlowTimedOut                  // connect or retransmission gave up
+	FlowFailed                    // connect failed for another reason (unreachable, aborted)
 )
 
 var flowStates = [...]string{"active", "closed", "reset", "refused", "timed_out", "failed"}
@@ -203,6 +203,7 @@ type Flow struct {
 type Loss struct {
 	Where string // "ring", "conn_table", "flow_map", ...
 	What  string // "records", "requests", "connections"
+	Role  Role   // of lost requests: which end observed them; RoleUnknown otherwise
 	Count uint64
 	Time  time.Duration
 }

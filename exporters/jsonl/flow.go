@@ -64,6 +64,7 @@ func AppendLoss(b []byte, l *model.Loss, clock model.Clock) []byte {
 	b = appendTime(b, "time", clock.Wall(l.Time))
 	b = appendText(b, "where", l.Where)
 	b = appendText(b, "what", l.What)
+	b = appendRole(b, l.Role)
 	b = appendUint(b, "count", l.Count)
 	return append(b, '}')
 }

@@ -22,8 +22,10 @@ func FuzzRequest(f *testing.F) {
 			r := model.Request{
 				Protocol: model.ProtocolHTTP, Role: role, Outcome: model.Outcome(kind % 3), Reason: reason, Start: start,
 				RequestEnd: time.Duration(ns), End: time.Duration(ns), Client: client, Server: server,
-				HTTP: &model.HTTP{Version: version, Method: method, Scheme: scheme, Path: path, Query: query, Host: host,
-					UserAgent: agent, Status: int(status), HeadTruncated: kind&4 != 0},
+				HTTP: &model.HTTP{
+					Version: version, Method: method, Scheme: scheme, Path: path, Query: query, Host: host,
+					UserAgent: agent, Status: int(status), HeadTruncated: kind&4 != 0,
+				},
 			}
 			r.Server.Process = &model.Process{PID: uint32(kind), Name: name, ContainerID: reason}
 			validate(t, s, AppendRequest(nil, &r, testClock))

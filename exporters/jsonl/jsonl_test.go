@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sonde/agent/model"
+	"sonde/exporters/semconv"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -31,8 +32,10 @@ func okRequest() model.Request {
 		Protocol: model.ProtocolHTTP, Role: model.RoleServer, Outcome: model.OutcomeOK,
 		Start: 90 * time.Second, RequestEnd: 90*time.Second + 1000, ResponseStart: 90*time.Second + 1_200_000,
 		End: 90*time.Second + 1_234_567, Client: client, Server: server, RequestBytes: 82, ResponseBytes: 1234,
-		HTTP: &model.HTTP{Version: "1.1", Method: "GET", Scheme: "http", Path: "/path", Host: "shop.example:8080",
-			UserAgent: "curl/8.5.0", Status: 200, ResponseBodyBytes: 1024},
+		HTTP: &model.HTTP{
+			Version: "1.1", Method: "GET", Scheme: "http", Path: "/path", Host: "shop.example:8080",
+			UserAgent: "curl/8.5.0", Status: 200, ResponseBodyBytes: 1024,
+		},
 	}
 }
 
@@ -73,6 +76,11 @@ var requestCases = []struct {
 	{"reset after an answer of 503", requestWith(func(r *model.Request) {
 		r.Outcome, r.Reason, r.HTTP.Status = model.OutcomeIncomplete, "connection_reset", 503
 	})},
+	{"timeout in place of an answer", requestWith(func(r *model.Request) {
+		r.Outcome, r.Reason, r.HTTP.Status = model.OutcomeError, "timeout", 0
+	})},
+	{"incomplete without a reason", requestWith(func(r *model.Request) { r.Outcome = model.OutcomeIncomplete })},
+	{"a status that is none", requestWith(func(r *model.Request) { r.HTTP.Status = 42 })},
 	{"error without a status", requestWith(func(r *model.Request) { r.Outcome, r.HTTP.Status = model.OutcomeError, 0 })},
 	{"head longer than captured", requestWith(func(r *model.Request) { r.HTTP.HeadTruncated, r.HTTP.UserAgent = true, "" })},
 	{"answer whose request line was not seen", requestWith(func(r *model.Request) {
@@ -93,12 +101,12 @@ var requestCases = []struct {
 	{"OPTIONS *", requestWith(func(r *model.Request) { r.Role, r.HTTP.Method, r.HTTP.Path = model.RoleClient, "OPTIONS", "*" })},
 	{"target that cannot follow a host", requestWith(func(r *model.Request) { r.Role, r.HTTP.Path = model.RoleClient, "nonsense" })},
 	{"IPv6 and a scoped address", requestWith(func(r *model.Request) {
-		r.Client.Addr, r.Server.Addr = netip.MustParseAddrPort("[fe80::1%eth0]:40000"), netip.MustParseAddrPort("[::1]:80")
+		r.Client.Addr, r.Server.Addr = netip.MustParseAddrPort(`[fe80::1%e"0]:40000`), netip.MustParseAddrPort("[::1]:80")
 		r.HTTP.Host = ""
 	})},
 	{"nothing known", model.Request{}},
 	{"hostile text", requestWith(func(r *model.Request) {
-		r.HTTP.Path = "/\x1b]0;owned\x07\"\\\n\r\t\x00\xff\u009b31m\u202e\u2028é世\U000e0001"
+		r.HTTP.Path = "/\x1b]0;owned\x07\x7f\"\\\n\r\t\x00\xff\u009b31m\u202e\u2028é世\U000e0001"
 		r.HTTP.UserAgent, r.HTTP.Method, r.HTTP.Query = "\xc3", "\x16\x03\x01", "\x1b[2J=\xff"
 		r.Server.Process = &model.Process{Name: "we\"ird\n"}
 	})},
@@ -126,8 +134,10 @@ var flowCases = []struct {
 	{"closed connection", okFlow()},
 	{"connection older than the agent", flowWith(func(f *model.Flow) { f.JoinedMid, f.Start, f.State = true, 0, model.FlowActive })},
 	{"refused connection", flowWith(func(f *model.Flow) {
-		*f = model.Flow{Transport: "tcp", Role: model.RoleClient, State: model.FlowRefused, Error: "ECONNREFUSED", Client: client,
-			Server: model.Endpoint{Addr: server.Addr}, Start: time.Second, End: time.Second}
+		*f = model.Flow{
+			Transport: "tcp", Role: model.RoleClient, State: model.FlowRefused, Error: "ECONNREFUSED", Client: client,
+			Server: model.Endpoint{Addr: server.Addr}, Start: time.Second, End: time.Second,
+		}
 	})},
 	{"packets on an interface", flowWith(func(f *model.Flow) {
 		f.View, f.Interface, f.Role, f.Client.Process, f.Server.Process = model.ViewInterface, "eth0", model.RoleUnknown, nil, nil
@@ -149,6 +159,7 @@ var lossCases = []struct {
 	loss model.Loss
 }{
 	{"records lost in the ring", model.Loss{Where: "ring", What: "records", Count: 12, Time: time.Minute}},
+	{"requests lost at the server", model.Loss{Where: "ring", What: "requests", Role: model.RoleServer, Count: 3}},
 	{"loss at an unnamed place", model.Loss{Count: 1<<64 - 1}},
 }
 
@@ -207,11 +218,31 @@ func firstDifference(got, want string) string {
 	return "one is a prefix of the other"
 }
 
+func TestKeysAreThoseOfTheMetrics(t *testing.T) {
+	for attr, key := range map[model.Attr]string{
+		model.AttrMethod: keyMethod, model.AttrScheme: keyURLScheme, model.AttrStatus: keyStatusCode,
+		model.AttrErrorType: keyErrorType, model.AttrVersion: keyProtocolVersion, model.AttrServerAddress: keyServerAddress,
+		model.AttrServerPort: keyServerPort,
+	} {
+		if want := semconv.OfAttr(attr).Key; key != want {
+			t.Errorf("got %s, want %s", key, want)
+		}
+	}
+}
+
 func TestNothingSecretIsWritten(t *testing.T) {
 	_, lines := generated()
 	for _, line := range lines {
 		if bytes.Contains(line, []byte("secret")) {
 			t.Errorf("a secret leaves the process: %s", line)
+		}
+	}
+}
+
+func TestMethodsOfTheConventionsAreKnown(t *testing.T) {
+	for _, method := range strings.Fields("CONNECT DELETE GET HEAD OPTIONS PATCH POST PUT QUERY TRACE") {
+		if got := string(appendMethod([]byte("{"), method)); got != `{"http.request.method":"`+method+`"` {
+			t.Errorf("%s: %s", method, got)
 		}
 	}
 }

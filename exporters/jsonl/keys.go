@@ -2,7 +2,8 @@
 
 package jsonl
 
-// Keys below "attributes".
+// Keys below "attributes". exporters/semconv describes what metrics carry, by number; a line needs constants, and more of
+// them. A test holds those that both have against each other.
 const (
 	keyMethod          = "http.request.method"
 	keyMethodOriginal  = "http.request.method_original"

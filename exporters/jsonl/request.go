@@ -118,19 +118,23 @@ func peerOf(r *model.Request) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-// appendErrorType follows the HTTP conventions: a status of 4xx is the client's error alone, a status that was seen
-// wins over the way the connection ended, and a request that was merely given up is no error.
+// appendErrorType follows the HTTP conventions, and agrees with the metrics: an exchange that did not end says why, a
+// status of 4xx is the client's error alone, and a number that is no status is an error of both.
 func appendErrorType(b []byte, r *model.Request) []byte {
-	if h := r.HTTP; h != nil && h.Status >= errorStatus(r.Role) {
-		b = append(appendKey(b, keyErrorType), '"')
-		b = strconv.AppendInt(b, int64(h.Status), 10)
-		return append(b, '"')
+	status := 0
+	if r.HTTP != nil {
+		status = r.HTTP.Status
 	}
 	switch {
-	case r.Outcome == model.OutcomeIncomplete && (r.Reason == "connection_reset" || r.Reason == "timeout"):
+	case r.Outcome == model.OutcomeIncomplete, r.Outcome == model.OutcomeError && status == 0:
+		if r.Reason == "" {
+			return appendText(b, keyErrorType, "_OTHER")
+		}
 		return appendText(b, keyErrorType, r.Reason)
-	case r.Outcome == model.OutcomeError && (r.HTTP == nil || r.HTTP.Status == 0):
-		return appendText(b, keyErrorType, "_OTHER")
+	case status >= errorStatus(r.Role), status > 0 && status < 100:
+		b = append(appendKey(b, keyErrorType), '"')
+		b = strconv.AppendInt(b, int64(status), 10)
+		return append(b, '"')
 	}
 	return b
 }

@@ -24,10 +24,21 @@ func TestDurationsAreReadable(t *testing.T) {
 		digits int
 		want   string
 	}{
-		{unknown, 3, "-"}, {0, 3, "0ns"}, {999, 3, "999ns"}, {120 * time.Microsecond, 1, "120us"},
-		{1_234_567, 3, "1.234ms"}, {50 * time.Millisecond, 3, "50.000ms"}, {999_999_600, 3, "999.999ms"},
-		{1250 * time.Millisecond, 1, "1.2s"}, {59*time.Second + 999*time.Millisecond, 3, "59.999s"},
-		{time.Minute, 3, "1m00s"}, {2*time.Minute + 3*time.Second, 3, "2m03s"}, {62 * time.Minute, 3, "1h02m"},
+		{unknown, 3, "-"},
+		{0, 3, "0ns"},
+		{999, 3, "999ns"},
+		{120 * time.Microsecond, 1, "120us"},
+		{1_234_567, 3, "1.234ms"},
+		{time.Millisecond, 3, "1.000ms"},
+		{time.Microsecond, 3, "1us"},
+		{time.Second, 1, "1.0s"},
+		{50 * time.Millisecond, 3, "50.000ms"},
+		{999_999_600, 3, "999.999ms"},
+		{1250 * time.Millisecond, 1, "1.2s"},
+		{59*time.Second + 999*time.Millisecond, 3, "59.999s"},
+		{time.Minute, 3, "1m00s"},
+		{2*time.Minute + 3*time.Second, 3, "2m03s"},
+		{62 * time.Minute, 3, "1h02m"},
 		{1000 * time.Hour, 1, "1000h00m"},
 	} {
 		if got := string(appendDuration(nil, tt.d, tt.digits)); got != tt.want {

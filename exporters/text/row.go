@@ -131,9 +131,12 @@ func appendFlowNotes(b []byte, f *model.Flow) []byte {
 	return b
 }
 
-// appendLoss adds "lost 12 records in ring".
+// appendLoss adds "lost 12 records in ring", "lost 3 server requests in ring".
 func appendLoss(b []byte, l *model.Loss) []byte {
 	b = strconv.AppendUint(append(b, "lost "...), l.Count, 10)
+	if l.Role != model.RoleUnknown {
+		b = append(append(b, ' '), l.Role.String()...)
+	}
 	b = appendEscaped(append(b, ' '), l.What)
 	return appendEscaped(append(b, " in "...), l.Where)
 }

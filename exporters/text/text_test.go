@@ -91,7 +91,10 @@ var flows = []model.Flow{
 	}),
 }
 
-var losses = []model.Loss{{Where: "ring", What: "records", Count: 12, Time: 90 * time.Second}}
+var losses = []model.Loss{
+	{Where: "ring", What: "records", Count: 12, Time: 90 * time.Second},
+	{Where: "ring", What: "requests", Role: model.RoleServer, Count: 3, Time: 90 * time.Second},
+}
 
 func written(config Config) string {
 	var out bytes.Buffer
