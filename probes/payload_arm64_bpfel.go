@@ -95,6 +95,7 @@ const (
 	payloadVarMarkBytes       = "mark_bytes"
 	payloadVarRingWakeBytes   = "ring_wake_bytes"
 	payloadVarScopeMask       = "scope_mask"
+	payloadVarSelfPort        = "self_port"
 	payloadVarUnknownTurnsMax = "unknown_turns_max"
 )
 
@@ -166,6 +167,7 @@ type payloadVariableSpecs struct {
 	MarkBytes       *ebpf.VariableSpec `ebpf:"mark_bytes"`
 	RingWakeBytes   *ebpf.VariableSpec `ebpf:"ring_wake_bytes"`
 	ScopeMask       *ebpf.VariableSpec `ebpf:"scope_mask"`
+	SelfPort        *ebpf.VariableSpec `ebpf:"self_port"`
 	UnknownTurnsMax *ebpf.VariableSpec `ebpf:"unknown_turns_max"`
 }
 
@@ -217,6 +219,7 @@ type payloadVariables struct {
 	MarkBytes       *ebpf.Variable `ebpf:"mark_bytes"`
 	RingWakeBytes   *ebpf.Variable `ebpf:"ring_wake_bytes"`
 	ScopeMask       *ebpf.Variable `ebpf:"scope_mask"`
+	SelfPort        *ebpf.Variable `ebpf:"self_port"`
 	UnknownTurnsMax *ebpf.Variable `ebpf:"unknown_turns_max"`
 }
 

@@ -15,6 +15,7 @@
 
 #define TCP_LISTEN 10
 #define SCOPE_LEVELS 8
+#define WINDOW_MAX (1U << 28) /* of what one socket can have announced and not yet read */
 
 #define TCP_FLAG_FIN 0x01
 #define TCP_FLAG_RST 0x04
@@ -36,6 +37,8 @@ const volatile u32 budget_unknown = 256;
 const volatile u32 unknown_turns_max = 6;
 /* A body that is counted, not copied, leaves a mark each time this many bytes have passed, and at each PSH. */
 const volatile u32 mark_bytes = 65536;
+/* Port of sonde's own listener. */
+const volatile u16 self_port = 0;
 /* OR of enum scope_kind: which filters are set. */
 const volatile u32 scope_mask = 0;
 
@@ -128,6 +131,7 @@ struct segment {
 	u32 len;
 	u32 head; /* bytes to copy from the front */
 	u32 other_told;
+	u32 l4; /* offset of the TCP header */
 	u8 dir;
 	u8 flags;     /* enum segment_flags */
 	u8 tcp_flags;
@@ -381,6 +385,44 @@ static __noinline int know(struct sock_state *st, struct bpf_sock *sk, struct __
 	return 0;
 }
 
+/*
+ * Data on the packet that completes a handshake (TCP_DEFER_ACCEPT, a lost ACK, Fast Open): the child socket is made from
+ * it and does not exist yet. User space joins it by address.
+ */
+static __noinline int listener_segment(struct __sk_buff *skb, struct segment *s, struct bpf_sock *sk)
+{
+	struct sock_state st = {};
+	struct bpf_tcp_sock *tp;
+	u8 ip[40] = {};
+	__be16 ports[2] = {};
+
+	if (sk->src_port == self_port)
+		return 0;
+	tp = bpf_tcp_sock(sk);
+	if (!tp || bpf_skb_load_bytes(skb, 0, ip, sizeof(ip)))
+		return 0;
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		v4_mapped(st.tuple.remote, *(__be32 *)(ip + 12));
+		v4_mapped(st.tuple.local, *(__be32 *)(ip + 16));
+	} else {
+		__builtin_memcpy(st.tuple.remote, ip + 8, 16);
+		__builtin_memcpy(st.tuple.local, ip + 24, 16);
+	}
+	if (bpf_skb_load_bytes(skb, s->l4, ports, sizeof(ports)))
+		return 0;
+	st.tuple.remote_port = bpf_ntohs(ports[0]);
+	st.tuple.local_port = bpf_ntohs(ports[1]);
+	if ((scope_mask & SCOPE_PORT) && !in_scope(SCOPE_PORT, st.tuple.local_port) &&
+	    !in_scope(SCOPE_PORT, st.tuple.remote_port))
+		return 0;
+	st.dir[DIR_RECEIVED].turn = 1;
+	st.dir[DIR_RECEIVED].guess = GUESS_MAYBE;
+	s->flags = SEGMENT_TURN | SEGMENT_LISTENER;
+	s->head = s->len < AREA_MAX ? s->len : AREA_MAX;
+	emit_4096(skb, s, &st, tp);
+	return 0;
+}
+
 /* p is the TCP header in the linear part. */
 static __always_inline void tcp_segment(struct __sk_buff *skb, void *data, void *end, u32 l4, u8 dir)
 {
@@ -395,6 +437,7 @@ static __always_inline void tcp_segment(struct __sk_buff *skb, void *data, void 
 		return;
 	doff = (tcp[12] >> 4) * 4;
 	s.tcp_flags = tcp[13];
+	s.l4 = l4;
 	s.off = l4 + doff;
 	if (skb->len < s.off)
 		return;
@@ -407,8 +450,13 @@ static __always_inline void tcp_segment(struct __sk_buff *skb, void *data, void 
 	if (!sk)
 		return;
 	sk = bpf_sk_fullsock(sk);
-	if (!sk || sk->state == TCP_LISTEN)
+	if (!sk)
 		return;
+	if (sk->state == TCP_LISTEN) {
+		if (s.len && dir == DIR_RECEIVED)
+			listener_segment(skb, &s, sk);
+		return;
+	}
 	st = bpf_sk_storage_get(&socks, sk, 0, s.len ? BPF_SK_STORAGE_GET_F_CREATE : 0);
 	if (!st) {
 		if (s.len)
@@ -421,6 +469,9 @@ static __always_inline void tcp_segment(struct __sk_buff *skb, void *data, void 
 		return;
 	tp = bpf_tcp_sock(sk);
 	if (!tp)
+		return;
+	/* Far from what TCP would accept: forged or stray. It would blind the count of what has been seen. */
+	if (dir == DIR_RECEIVED && (u32)(s.seq - tp->rcv_nxt + WINDOW_MAX) > 2 * WINDOW_MAX)
 		return;
 	count(COUNTER_SEGMENTS);
 	segment(skb, &s, st, tp);

@@ -49,14 +49,15 @@ const (
 
 // Directions, flags and guesses of a Segment.
 const (
-	DirSent      = uint8(recordEventDirDIR_SENT)
-	DirReceived  = uint8(recordEventDirDIR_RECEIVED)
-	SegmentTurn  = uint8(recordSegmentFlagsSEGMENT_TURN)
-	SegmentAhead = uint8(recordSegmentFlagsSEGMENT_AHEAD)
-	SegmentLate  = uint8(recordSegmentFlagsSEGMENT_LATE)
-	TCPFin       = 0x01
-	SockIgnore   = uint8(recordSockFlagsSOCK_IGNORE)
-	GuessRequest = uint8(recordEventGuessGUESS_REQUEST)
+	DirSent         = uint8(recordEventDirDIR_SENT)
+	DirReceived     = uint8(recordEventDirDIR_RECEIVED)
+	SegmentTurn     = uint8(recordSegmentFlagsSEGMENT_TURN)
+	SegmentListener = uint8(recordSegmentFlagsSEGMENT_LISTENER)
+	SegmentAhead    = uint8(recordSegmentFlagsSEGMENT_AHEAD)
+	SegmentLate     = uint8(recordSegmentFlagsSEGMENT_LATE)
+	TCPFin          = 0x01
+	SockIgnore      = uint8(recordSockFlagsSOCK_IGNORE)
+	GuessRequest    = uint8(recordEventGuessGUESS_REQUEST)
 )
 
 // Indexes of the kernel's counters map.
@@ -106,6 +107,14 @@ func As[T Segment | Actor | Established | Close | Listed | Flow | Lost | Drops](
 // Bytes returns a value as the record that As reads back; it shares the memory of v.
 func Bytes[T Listed | Flow | Lost | Drops](v *T) Record {
 	return unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v))
+}
+
+// Clone returns a copy of a record that outlives its delivery.
+func Clone(r Record) Record {
+	words := make([]uint64, (len(r)+7)/8)
+	kept := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(words))), len(words)*8)[:len(r)]
+	copy(kept, r)
+	return kept
 }
 
 // Payload returns the first and the last bytes of the segment as far as they were copied. ok is false when the record is

@@ -100,6 +100,10 @@ struct sock {
 	struct sock_cgroup_data sk_cgrp_data;
 } CORE;
 
+struct inet_sock {
+	__be16 inet_sport;
+} CORE;
+
 struct tcp_sock {
 	u32 srtt_us;
 	u32 total_retrans;

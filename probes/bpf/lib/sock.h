@@ -27,7 +27,8 @@ static __always_inline void sock_tuple(struct tuple *t, const struct sock *sk)
 		BPF_CORE_READ_INTO(&t->local, sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr8);
 		BPF_CORE_READ_INTO(&t->remote, sk, __sk_common.skc_v6_daddr.in6_u.u6_addr8);
 	}
-	t->local_port = BPF_CORE_READ(sk, __sk_common.skc_num);
+	/* Not skc_num: the kernel clears it on the way to TCP_CLOSE, before the state changes. */
+	t->local_port = bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
 	t->remote_port = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 	t->netns = sock_netns(sk);
 }

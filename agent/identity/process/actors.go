@@ -1,24 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package identity says who is behind a connection, from what the kernel knew of a process when it used the socket.
-//
-// Reading the machine is left to the packages below; this one decides when what they remember is out of date. Called by
-// agent/conn through a function value.
-package identity
+package process
 
 import (
 	"time"
 
-	"sonde/agent/identity/process"
 	"sonde/agent/model"
 )
 
 // maxComms bounds the names that are remembered to notice an exec; beyond it they are learnt anew.
 const maxComms = 65536
 
-// Actors identifies processes by what the kernel reports of them. Not safe for concurrent use.
+// Actors identifies processes by what the kernel knew of them when they used a socket, and decides when what a Resolver
+// remembers is out of date. Not safe for concurrent use.
 type Actors struct {
-	resolver *process.Resolver
+	resolver *Resolver
 	comms    map[uint32]seen
 }
 
@@ -29,7 +25,7 @@ type seen struct {
 }
 
 // NewActors returns an Actors over a resolver.
-func NewActors(r *process.Resolver) *Actors {
+func NewActors(r *Resolver) *Actors {
 	return &Actors{resolver: r, comms: map[uint32]seen{}}
 }
 
@@ -42,7 +38,7 @@ func (a *Actors) Identify(pid uint32, started time.Duration, comm string, cgroup
 			clear(a.comms)
 		}
 		a.comms[pid] = now
-		if was != (seen{}) && was.started != 0 && started != 0 {
+		if started != 0 { // 0: listed from /proc, which is what the resolver reads anyway
 			a.resolver.Exec(pid)
 		}
 	}

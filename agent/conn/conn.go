@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conn
+
+import (
+	"net/netip"
+	"time"
+
+	"sonde/agent/model"
+	"sonde/agent/protocol"
+	"sonde/agent/protocol/http"
+	"sonde/agent/stream"
+	"sonde/probes/event"
+)
+
+// unknownTurns is the number of turns in a row that look like nothing known after which a connection is a flow only, until
+// a turn begins like a request. The kernel stops copying at the same number.
+const unknownTurns = 6
+
+// Conn is one socket.
+type Conn struct {
+	t      *Tracker
+	id     uint64
+	sock   uint64
+	cookie uint64
+
+	local, remote netip.AddrPort
+	netns         uint32
+	role          model.Role
+	process       *model.Process // who used the socket last
+	tid           uint32
+	peer          *Conn          // the other end, when it is on this machine
+	peerProcess   *model.Process // of a peer that has gone
+
+	opened      time.Duration
+	listedAt    time.Duration // last listing that had the socket
+	last        time.Duration // last record
+	established bool
+	midStream   bool
+	ended       bool
+
+	dirs     [2]direction
+	parser   *http1.Conn // nil while nothing is known of the bytes
+	protocol model.Protocol
+	unknown  int
+
+	facts                       model.TCPFacts
+	acked, received             uint64 // by the kernel's count
+	listedAcked, listedReceived uint64 // the same when the agent started
+	segsOut, segsIn             uint64
+	lastReport                  time.Duration
+	reported                    reported
+}
+
+// direction is one direction of a Conn, and the stream's consumer.
+type direction struct {
+	stream stream.Stream
+	conn   *Conn
+	dir    protocol.Dir
+}
+
+// is tells whether a record belongs to this connection and not to an earlier one at the same address.
+func (c *Conn) is(s *event.Segment) bool {
+	if c.cookie == s.Cookie {
+		return true
+	}
+	if c.cookie != 0 || c.local.Port() != s.Tuple.LocalPort && c.local.Port() != 0 || c.remote.Port() != s.Tuple.RemotePort {
+		return false
+	}
+	c.setCookie(s.Cookie)
+	if c.local.Port() == 0 { // data before the handshake was reported: Fast Open
+		c.t.repair(c, &s.Tuple)
+	}
+	return true
+}
+
+func (c *Conn) setCookie(cookie uint64) {
+	c.cookie = cookie
+	c.t.cookies[cookie] = c
+}
+
+func (c *Conn) setTuple(t *event.Tuple) {
+	c.local, c.remote, c.netns = event.LocalAddr(t), event.RemoteAddr(t), t.Netns
+}
+
+func (c *Conn) segment(s *event.Segment, head, tail []byte) {
+	at := event.Time(&s.Hdr)
+	c.last = at
+	c.acked, c.received = s.BytesAcked, s.BytesReceived
+	c.facts = model.TCPFacts{SRTT: time.Duration(s.SrttUs) * time.Microsecond, Retransmits: s.Retransmits}
+	d, o := &c.dirs[s.Dir], &c.dirs[s.Dir^1]
+	if d.conn == nil {
+		c.dirs[0].conn, c.dirs[1].conn, c.dirs[1].dir = c, c, protocol.Received
+	}
+	c.t.current = c
+	if s.OtherNext != 0 { // 0: nothing seen in the other direction yet
+		o.stream.Reached(s.OtherNext, at, o)
+	}
+	if s.Hdr.Flags&event.SegmentTurn != 0 {
+		c.turn(head)
+	}
+	g := stream.Segment{
+		Seq: s.Seq, Len: s.Len, Head: head, Tail: tail, Time: at,
+		FIN: s.TcpFlags&event.TCPFin != 0, Ahead: s.Hdr.Flags&event.SegmentAhead != 0,
+	}
+	d.stream.Append(&g, d)
+}
+
+// turn looks at the first bytes of a turn: a parser follows the connection as long as it may be its protocol.
+func (c *Conn) turn(head []byte) {
+	guess := http1.Probe(head)
+	if guess == protocol.GuessRequest || guess == protocol.GuessResponse {
+		c.unknown = 0
+	} else if c.unknown++; c.unknown > unknownTurns {
+		if c.parser != nil && c.parser.Pending() == 0 {
+			c.parser.Release()
+			c.parser = nil
+		}
+		return
+	}
+	if c.parser == nil {
+		c.parser = c.t.http.New()
+		if c.midStream {
+			c.parser.Joined()
+		}
+	}
+}
+
+func (d *direction) Feed(p []byte, at time.Duration) {
+	if d.conn.parser != nil {
+		d.conn.parser.Feed(d.dir, p, at)
+	}
+}
+
+func (d *direction) Skip(n uint64, at time.Duration) {
+	if d.conn.parser != nil {
+		d.conn.parser.Skip(d.dir, n, at)
+	}
+}
+
+func (d *direction) EOF(at time.Duration) {
+	if d.conn.parser != nil {
+		d.conn.parser.EOF(d.dir, at)
+	}
+}
+
+func (c *Conn) giveUp(d protocol.Dir) {
+	c.t.current = c
+	c.dirs[d].stream.GiveUp(&c.dirs[d])
+	c.t.stats.HolesGivenUp++
+}
+
+// emit completes a request that the parser of the current connection found.
+func (t *Tracker) emit(r *model.Request) {
+	c := t.current
+	c.protocol = r.Protocol
+	if c.role == model.RoleUnknown {
+		c.role = r.Role
+	}
+	t.stats.Requests++
+	local := model.Endpoint{Addr: c.local, Process: c.process, TID: c.tid}
+	remote := model.Endpoint{Addr: c.remote, Process: c.peerOf()}
+	r.Client, r.Server = local, remote
+	if r.Role == model.RoleServer {
+		r.Client, r.Server = remote, local
+	}
+	r.NetNS, r.Conn, r.TCP = c.netns, c.id, c.facts
+	t.out.Request(r)
+}
+
+// peerOf returns the process at the other end when that end is on this machine too.
+func (c *Conn) peerOf() *model.Process {
+	if c.peer == nil && c.peerProcess == nil {
+		if p := c.t.pairs[pair{c.remote, c.local}]; p != nil && p != c {
+			c.peer, p.peer = p, c
+		}
+	}
+	if c.peer != nil && c.peer.process != nil {
+		return c.peer.process
+	}
+	return c.peerProcess
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package pipeline joins the stages from a source's records to the sinks, in one straight line on one goroutine.
+//
+// The kernel's ring is the only queue before the sinks, so what cannot be kept up with is lost in one place and counted
+// there. It owns the order of start and stop and nothing of what the stages do. Built by cmd/sonde.
+package pipeline
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"sonde/agent/conn"
+	"sonde/agent/model"
+	"sonde/agent/source"
+	"sonde/probes/event"
+)
+
+// Sink takes what the pipeline finds. Pointers are valid during the call. Calls come from the pipeline's goroutine, so a
+// slow sink holds up the reading of the ring: one that waits for others has a queue of its own.
+type Sink interface {
+	Request(r *model.Request)
+	Flow(f *model.Flow, d model.FlowDelta)
+	Lost(l *model.Loss)
+}
+
+// Dropper is a Sink that wants to know of packets that the kernel dropped, by reason.
+type Dropper interface {
+	Drops(reason string, packets uint64)
+}
+
+// Ticker is a Sink that wants to know when a batch of records is through.
+type Ticker interface {
+	Tick(now time.Duration)
+}
+
+// Pipeline runs the stages.
+type Pipeline struct {
+	tracker *conn.Tracker
+	sinks   []Sink
+
+	mu    sync.Mutex // of stats, which scrapes read
+	stats conn.Stats
+	now   time.Duration
+}
+
+// New makes a pipeline. The sinks are called in the order given.
+func New(c conn.Config, identify conn.Identify, interfaceName func(uint32) string, sinks ...Sink) *Pipeline {
+	p := &Pipeline{sinks: sinks}
+	p.tracker = conn.New(c, identify, interfaceName, (*output)(p))
+	return p
+}
+
+// Run reads the source to its end or until ctx is done, then reports what is still open and returns.
+func (p *Pipeline) Run(ctx context.Context, s source.Source) error {
+	err := s.Run(ctx, p)
+	p.tracker.Stop(p.now)
+	p.Tick(p.now)
+	return err
+}
+
+// Record implements source.Receiver.
+func (p *Pipeline) Record(r event.Record) { p.tracker.Record(r) }
+
+// Tick implements source.Receiver.
+func (p *Pipeline) Tick(now time.Duration) {
+	p.now = now
+	p.tracker.Tick(now)
+	for _, s := range p.sinks {
+		if t, ok := s.(Ticker); ok {
+			t.Tick(now)
+		}
+	}
+	p.mu.Lock()
+	p.stats = p.tracker.Stats()
+	p.mu.Unlock()
+}
+
+// Stats returns the counts of the last tick. Safe for concurrent use.
+func (p *Pipeline) Stats() conn.Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stats
+}
+
+// output hands what the tracker finds to each sink.
+type output Pipeline
+
+func (o *output) Request(r *model.Request) {
+	for _, s := range o.sinks {
+		s.Request(r)
+	}
+}
+
+func (o *output) Flow(f *model.Flow, d model.FlowDelta) {
+	for _, s := range o.sinks {
+		s.Flow(f, d)
+	}
+}
+
+func (o *output) Lost(l *model.Loss) {
+	for _, s := range o.sinks {
+		s.Lost(l)
+	}
+}
+
+func (o *output) Drops(reason string, packets uint64) {
+	for _, s := range o.sinks {
+		if d, ok := s.(Dropper); ok {
+			d.Drops(reason, packets)
+		}
+	}
+}

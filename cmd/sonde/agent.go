@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sonde/agent/conn"
+	"sonde/agent/filter"
+	"sonde/agent/identity/process"
+	"sonde/agent/model"
+	"sonde/agent/pipeline"
+	"sonde/agent/source/live"
+	"sonde/probes"
+	"sonde/probes/hooks"
+	"sonde/probes/kernel"
+)
+
+// captureFlags are the flags of every command that captures live.
+type captureFlags struct {
+	probes     probes.Config
+	hooks      string
+	tc         string
+	ringSize   string
+	cgroups    []string
+	interfaces []string
+}
+
+func (c *captureFlags) register(cmd *cobra.Command, e env) {
+	c.probes = probes.Default()
+	ring := e.getenv("SONDE_RING_BYTES")
+	if ring == "" {
+		ring = strconv.Itoa(c.probes.RingBytes)
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.ringSize, "ring-size", ring, "bytes of the ring between kernel and agent, a power of two (SONDE_RING_BYTES)")
+	f.StringVar(&c.hooks, "hooks", "auto", "flavour of the socket hooks: auto, fentry, kprobe, tracepoint")
+	f.StringVar(&c.tc, "tc", "auto", "how packets at interfaces are counted: auto, tcx, clsact, off")
+	f.StringSliceVar(&c.cgroups, "cgroup", nil, "only sockets of this cgroup2 directory and below (path below its root; repeatable)")
+	f.StringSliceVar(&c.interfaces, "interface", nil, "only sockets and packets of this interface (repeatable)")
+}
+
+// capture is everything between the kernel and the sinks.
+type capture struct {
+	features *kernel.Features
+	plan     hooks.Plan
+	set      *probes.Set
+	source   *live.Source
+	pipeline *pipeline.Pipeline
+	resolver *process.Resolver
+}
+
+// start loads and attaches the probes. listener is sonde's own, nil when it has none; its connections are not reported.
+func (c *captureFlags) start(scope filter.Scope, listener net.Listener, ready func(), sinks ...pipeline.Sink) (*capture, error) {
+	k := &capture{features: kernel.Detect()}
+	if err := c.parse(k.features, scope, listener); err != nil {
+		return nil, err
+	}
+	if k.features.Rights != nil {
+		return nil, k.features.Rights
+	}
+	k.plan = hooks.New(k.features, hooks.Config{Flavour: hooks.Flavour(c.hooks), TC: hooks.TC(c.tc)})
+	if err := k.plan.Required(); err != nil {
+		return nil, err
+	}
+	set, err := probes.Load(k.plan, c.probes)
+	if err != nil {
+		return nil, err
+	}
+	k.set = set
+	if listener != nil {
+		if err := ignoreListener(set, listener); err != nil {
+			return nil, errors.Join(err, set.Close())
+		}
+	}
+	k.resolver = process.New(process.Default())
+	who := process.NewActors(k.resolver)
+	k.pipeline = pipeline.New(conn.Default(), who.Identify, set.InterfaceName, sinks...)
+	k.source = live.New(live.Default(), set, ready)
+	return k, nil
+}
+
+// run captures until ctx is done.
+func (k *capture) run(ctx context.Context) error {
+	err := k.pipeline.Run(ctx, k.source)
+	return errors.Join(err, k.set.Close())
+}
+
+func (c *captureFlags) parse(features *kernel.Features, scope filter.Scope, listener net.Listener) error {
+	if err := (hooks.Config{Flavour: hooks.Flavour(c.hooks), TC: hooks.TC(c.tc)}).Validate(); err != nil {
+		return usageError{err}
+	}
+	size, err := strconv.Atoi(c.ringSize)
+	if err != nil {
+		return usageError{fmt.Errorf("ring size %q: want a number of bytes", c.ringSize)}
+	}
+	c.probes.RingBytes = size
+	c.probes.Scope = probes.Scope{Ports: scope.Ports, PIDs: scope.PIDs}
+	c.probes.PacketFlows = scope.Flows && c.tc != string(hooks.TCOff)
+	c.probes.Interfaces = c.interfaces
+	for _, name := range c.interfaces {
+		i, err := net.InterfaceByName(name)
+		if err != nil {
+			return usageError{fmt.Errorf("interface %s: %w", name, err)}
+		}
+		c.probes.Scope.Interfaces = append(c.probes.Scope.Interfaces, uint32(i.Index))
+	}
+	for _, path := range c.cgroups {
+		id, err := probes.CgroupID(features.Cgroup2Root, path)
+		if err != nil {
+			return usageError{err}
+		}
+		c.probes.Scope.CgroupIDs = append(c.probes.Scope.CgroupIDs, id)
+	}
+	if listener != nil {
+		c.probes.SelfPort = uint16(listener.Addr().(*net.TCPAddr).Port)
+		c.probes.SelfNetNS = probes.SelfNetNS()
+	}
+	if err := c.probes.Validate(); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
+func ignoreListener(set *probes.Set, l net.Listener) error {
+	raw, err := l.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		return fmt.Errorf("mark own listener: %w", err)
+	}
+	var marked error
+	if err := raw.Control(func(fd uintptr) { marked = set.Ignore(int(fd)) }); err != nil {
+		return fmt.Errorf("mark own listener: %w", err)
+	}
+	return marked
+}
+
+// clock maps the kernel's clock to wall time, measured anew at intervals: wall time is stepped, time since boot is not.
+type clock struct {
+	measured time.Time
+	clock    model.Clock
+}
+
+func (c *clock) now() model.Clock {
+	if t := time.Now(); t.Sub(c.measured) > 10*time.Second {
+		c.measured = t
+		c.clock = model.Clock{Boot: time.Now().Add(-live.Now())}
+	}
+	return c.clock
+}
+
+// readiness is the line that tells people and scripts that nothing is missed from now on.
+func readiness(k *capture) string {
+	names, failed := k.set.Interfaces()
+	s := fmt.Sprintf("ready: %d hooks attached, existing sockets listed", len(k.plan.Hooks))
+	if len(names) > 0 {
+		s += ", packets counted on " + strings.Join(names, " ")
+	}
+	for _, err := range failed {
+		s += "; not on: " + err.Error()
+	}
+	return s
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sonde/agent/filter"
+	"sonde/agent/model"
+	"sonde/exporters/jsonl"
+	"sonde/exporters/text"
+)
+
+// eventWriter is a format of events.
+type eventWriter interface {
+	Request(*model.Request)
+	Flow(*model.Flow)
+	Lost(*model.Loss)
+	Flush()
+	Err() error
+}
+
+type observeFlags struct {
+	capture  captureFlags
+	filters  filter.Arguments
+	output   string
+	last     int
+	limit    int
+	since    string
+	follow   bool
+	duration time.Duration
+	noHint   bool
+}
+
+func observeCommand(e env) *cobra.Command {
+	var f observeFlags
+	cmd := &cobra.Command{
+		Use:   "observe",
+		Short: "Show requests and flows as they happen, one line each",
+		Long: `Show requests and flows as they happen, one line each.
+
+An exchange between two processes of this machine is seen twice, at its client and at its server; --role shows one side.
+Values of one filter are alternatives, different filters must all match, and --not turns the next filter around.`,
+		Example: `  sonde observe --port 80 --http-status 5+
+  sonde observe --process nginx --not --http-path '^/healthz'
+  sonde observe -o json --type request | jq .attributes
+  sonde observe --last 20 --duration 10s`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), e) },
+	}
+	f.capture.register(cmd, e)
+	f.registerFilters(cmd)
+	fl := cmd.Flags()
+	fl.StringVarP(&f.output, "output", "o", "compact", "format: compact, table or json (one object a line)")
+	fl.IntVar(&f.last, "last", 0, "show only the last N events, when the observation ends")
+	fl.IntVar(&f.limit, "limit", 0, "stop after N events")
+	fl.StringVar(&f.since, "since", "", "only events that began after this: 5m (ago), 14:05, RFC 3339 or Unix seconds")
+	fl.BoolVarP(&f.follow, "follow", "f", true, "show events as they happen; --follow=false shows them when the observation ends")
+	fl.DurationVar(&f.duration, "duration", 0, "stop after this time (default: until interrupted)")
+	fl.BoolVar(&f.noHint, "quiet", false, "no notes on stderr")
+	return cmd
+}
+
+// argument lets the filter package see each flag in the order of the command line, which --not depends on.
+type argument struct {
+	set  func(string) error
+	kind string
+}
+
+func (a argument) String() string     { return "" }
+func (a argument) Set(v string) error { return a.set(v) }
+func (a argument) Type() string       { return a.kind }
+
+func (f *observeFlags) registerFilters(cmd *cobra.Command) {
+	for _, d := range filter.Flags() {
+		name := d.Name
+		cmd.Flags().Var(argument{func(v string) error { return f.filters.Set(name, v) }, "value"}, name,
+			d.Usage+" ("+d.Accepts+")")
+	}
+	not := cmd.Flags().VarPF(argument{func(string) error { return f.filters.Not() }, "bool"}, "not", "",
+		"turn the next filter around")
+	not.NoOptDefVal = "true"
+}
+
+func (f *observeFlags) run(ctx context.Context, e env) error {
+	sink, err := f.sink(e)
+	if err != nil {
+		return usageError{err}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if f.duration > 0 {
+		ctx, cancel = context.WithTimeout(ctx, f.duration)
+		defer cancel()
+	}
+	sink.stop = cancel
+	var k *capture
+	k, err = f.capture.start(sink.filter.Kernel(), nil, func() { f.announce(e, k) }, sink)
+	if err != nil {
+		return err
+	}
+	err = k.run(ctx)
+	sink.finish()
+	f.summary(e, k, sink)
+	if werr := sink.out.Err(); werr != nil && !errors.Is(werr, syscall.EPIPE) {
+		return fmt.Errorf("write output: %w", werr)
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
+}
+
+func (f *observeFlags) announce(e env, k *capture) {
+	if f.noHint {
+		return
+	}
+	fmt.Fprintf(e.stderr, "sonde: %s\n", readiness(k))
+	if e.terminal {
+		fmt.Fprintln(e.stderr, "sonde: try 'curl http://localhost/' in another terminal, or --help for filters; Ctrl-C ends.")
+	}
+}
+
+// summary says at the end what was seen and what was not, so that silence is never taken for completeness.
+func (f *observeFlags) summary(e env, k *capture, s *observeSink) {
+	if f.noHint {
+		return
+	}
+	st := k.pipeline.Stats()
+	fmt.Fprintf(e.stderr, "sonde: shown %d events of %d requests and %d connections", s.shown, st.Requests, st.Opened)
+	if s.lost > 0 {
+		fmt.Fprintf(e.stderr, "; lost %d records, use a larger --ring-size or a narrower filter", s.lost)
+	}
+	fmt.Fprintln(e.stderr)
+}
+
+func (f *observeFlags) sink(e env) (*observeSink, error) {
+	c, err := f.filters.Config()
+	if err != nil {
+		return nil, err
+	}
+	s := &observeSink{limit: f.limit}
+	if s.filter, err = filter.Compile(c); err != nil {
+		return nil, err
+	}
+	if f.since != "" {
+		if s.since, err = filter.ParseTime(f.since, time.Now()); err != nil {
+			return nil, err
+		}
+	}
+	out := e.stdout
+	if f.last > 0 || !f.follow {
+		s.tail = &lastLines{out: e.stdout, limit: f.last}
+		out = s.tail
+		s.keep = true
+	}
+	s.out, err = f.writer(e, out, s.clock.now)
+	return s, err
+}
+
+func (f *observeFlags) writer(e env, out io.Writer, clock func() model.Clock) (eventWriter, error) {
+	c := text.Config{Colour: e.colour(), Width: e.width}
+	switch strings.ToLower(f.output) {
+	case "json", "jsonl", "jsonpb":
+		return jsonl.NewWriter(out, clock), nil
+	case "compact":
+		return text.NewWriter(out, clock, c), nil
+	case "table":
+		c.Format = text.Table
+		return text.NewWriter(out, clock, c), nil
+	}
+	return nil, fmt.Errorf("output format %q: want compact, table or json", f.output)
+}
+
+// observeSink filters and writes. It is called from the pipeline's goroutine alone.
+type observeSink struct {
+	filter *filter.Filter
+	out    eventWriter
+	tail   *lastLines
+	keep   bool // for --last: every event is a write of its own
+	clock  clock
+	since  time.Time
+	limit  int
+	shown  int
+	lost   uint64
+	stop   func()
+}
+
+func (s *observeSink) Request(r *model.Request) {
+	if s.full() || !s.filter.Request(r) || s.tooOld(r.Start) {
+		return
+	}
+	s.out.Request(r)
+	s.count()
+}
+
+func (s *observeSink) Flow(f *model.Flow, _ model.FlowDelta) {
+	if s.full() || !s.filter.Flow(f) || s.tooOld(f.Start) {
+		return
+	}
+	s.out.Flow(f)
+	s.count()
+}
+
+func (s *observeSink) Lost(l *model.Loss) {
+	if l.What == "records" {
+		s.lost += l.Count
+	}
+	if s.filter.Lost(l) {
+		s.out.Lost(l)
+	}
+}
+
+func (s *observeSink) tooOld(t time.Duration) bool {
+	return !s.since.IsZero() && s.clock.now().Wall(t).Before(s.since)
+}
+
+func (s *observeSink) full() bool { return s.limit > 0 && s.shown >= s.limit }
+
+func (s *observeSink) count() {
+	s.shown++
+	if s.keep {
+		s.out.Flush()
+	}
+	if s.full() || s.out.Err() != nil {
+		s.stop()
+	}
+}
+
+// Tick implements pipeline.Ticker: what a batch brought is shown together.
+func (s *observeSink) Tick(time.Duration) {
+	s.out.Flush()
+	if s.out.Err() != nil {
+		s.stop()
+	}
+}
+
+func (s *observeSink) finish() {
+	s.out.Flush()
+	if s.tail != nil {
+		s.tail.flush()
+	}
+}
+
+// lastLines keeps the last lines that were written, all of them when limit is 0.
+type lastLines struct {
+	out   io.Writer
+	limit int
+	lines []string
+}
+
+func (l *lastLines) Write(p []byte) (int, error) {
+	for _, line := range strings.SplitAfter(string(p), "\n") {
+		if line == "" {
+			continue
+		}
+		if l.limit > 0 && len(l.lines) == l.limit {
+			l.lines = append(l.lines[:0], l.lines[1:]...)
+		}
+		l.lines = append(l.lines, line)
+	}
+	return len(p), nil
+}
+
+func (l *lastLines) flush() {
+	for _, line := range l.lines {
+		_, _ = io.WriteString(l.out, line) // the reader has gone: there is nobody to tell
+	}
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"runtime"
+	"sync"
+	"time"
+
+	"sonde/agent/aggregate"
+	"sonde/agent/model"
+	"sonde/probes/event"
+)
+
+// selfSource tells how the agent itself is doing. Safe for concurrent use.
+type selfSource struct {
+	mu    sync.Mutex
+	k     *capture // nil until the probes are attached
+	lost  map[model.Role]uint64
+	drops map[string]uint64
+}
+
+func (s *selfSource) attach(k *capture) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.k = k
+}
+
+// Self implements aggregate.SelfSource.
+func (s *selfSource) Self() aggregate.Self {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	self := aggregate.Self{
+		PacketDrops: map[string]uint64{}, MapFull: map[string]uint64{}, MemoryBytes: map[string]uint64{},
+		Build: aggregate.Build{Version: version, Revision: revision(), GoVersion: runtime.Version()},
+	}
+	for reason, n := range s.drops {
+		self.PacketDrops[reason] = n
+	}
+	self.RequestsLost = []aggregate.RoleCount{
+		{Role: model.RoleClient, Count: s.lost[model.RoleClient]}, {Role: model.RoleServer, Count: s.lost[model.RoleServer]},
+	}
+	if s.k != nil {
+		s.kernel(&self)
+		s.pipeline(&self)
+	}
+	return self
+}
+
+func (s *selfSource) kernel(self *aggregate.Self) {
+	set := s.k.set
+	read := set.Ring.Stats()
+	lost := uint64(0)
+	for kind := event.KindSegment; kind <= event.KindActor; kind++ {
+		lost += set.Counter(event.CounterLost + uint32(kind))
+	}
+	self.Rings = []aggregate.Ring{{Name: "events", Lost: lost, Records: read.Records, Bytes: read.Bytes}}
+	self.Queues = []aggregate.Queue{{Name: "events", Depth: set.Ring.Pending(), Capacity: uint64(read.Size), Dropped: lost}}
+	self.MapFull["socks"] = set.Counter(event.CounterStorageFull)
+	self.MapFull["flows"] = set.Counter(event.CounterFlowsFull)
+	self.MemoryBytes["ring"] = uint64(read.Size)
+	programs, _ := set.Programs() // what cannot be read is missing from the metric, not wrong in it
+	for _, p := range programs {
+		self.Programs = append(self.Programs, aggregate.Program{
+			Name: p.Name, Runs: p.Runs, RunTime: time.Duration(p.RuntimeNS),
+		})
+	}
+}
+
+func (s *selfSource) pipeline(self *aggregate.Self) {
+	st := s.k.pipeline.Stats()
+	self.Undecodable = st.Undecodable
+	self.Tracked, self.Joined = uint64(st.Open), st.JoinedMid
+	self.MapFull["conns"] = st.Refused
+	self.Parsed = aggregate.Bytes{Transmitted: st.BytesAccounted[0], Received: st.BytesAccounted[1]}
+	self.Acked = aggregate.Bytes{Transmitted: st.BytesAcked[0], Received: st.BytesAcked[1]}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	self.MemoryBytes["heap"] = m.HeapInuse
+}
