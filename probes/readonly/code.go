@@ -29,6 +29,12 @@ func newCode(insns asm.Instructions) (*code, error) {
 	position := make([]asm.RawInstructionOffset, len(insns))
 	var offset asm.RawInstructionOffset
 	for i := range insns {
+		if insns[i].Dst > asm.R10 || insns[i].Src > asm.R10 {
+			return nil, fmt.Errorf("instruction %d names a register that does not exist", i)
+		}
+		if insns[i].OpCode == asm.InvalidOpCode {
+			return nil, fmt.Errorf("instruction %d is not one", i)
+		}
 		if name := insns[i].Symbol(); name != "" {
 			labels[name] = i
 		}

@@ -209,7 +209,7 @@ func (w *walk) store(i int, ins *asm.Instruction, s *state) {
 	switch {
 	case to.kind == stack && to.known:
 		s.save(to.n+int64(ins.Offset), size, stored)
-	case to.kind != memory && size == 8 && stored.risky():
+	case to.kind.harmless() && to.kind != memory && size == 8 && stored.risky():
 		w.problem(i, "a store puts a pointer where it is not followed")
 	}
 	switch {
