@@ -76,13 +76,22 @@ func exportedNamesAreDocumented(t *tree) []string {
 func undocumented(decl ast.Decl) []*ast.Ident {
 	switch d := decl.(type) {
 	case *ast.FuncDecl:
-		if d.Doc.Text() == "" && d.Name.IsExported() && receiverIsExported(d) {
+		if d.Doc.Text() == "" && d.Name.IsExported() && receiverIsExported(d) && !isStandardMethod(d) {
 			return []*ast.Ident{d.Name}
 		}
 	case *ast.GenDecl:
 		return undocumentedSpecs(d)
 	}
 	return nil
+}
+
+// isStandardMethod knows the methods that the standard library documents for all: fmt, errors and sort.
+func isStandardMethod(d *ast.FuncDecl) bool {
+	switch d.Name.Name {
+	case "String", "Error", "Unwrap", "Len", "Less", "Swap":
+		return d.Recv != nil
+	}
+	return false
 }
 
 func receiverIsExported(d *ast.FuncDecl) bool {

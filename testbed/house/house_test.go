@@ -83,6 +83,8 @@ var badTrees = []struct {
 	{"exported names are documented", "agent/x.go", described + "type c struct{}\n\n// C is c.\ntype C = c\n\nfunc (C) Close() {}\n", "Close"},
 	{"exported names are documented", "agent/x.go", described + "const Limit = 1\n", "Limit"},
 	{"exported names are documented", "agent/x.go", described + "// Limits are two.\nconst (\n\tA = 1\n\tB = 2\n)\n\ntype c struct{}\n\nfunc (c) Close() {}\n", ""},
+	{"exported names are documented", "agent/x.go", described + "// C counts.\ntype C int\n\nfunc (C) String() string { return \"\" }\n", ""},
+	{"exported names are documented", "agent/x.go", described + "func String() string { return \"\" }\n", "String"},
 	{"exported names are documented", "agent/x_test.go", described + "func TestX() {}\n", ""},
 
 	{"exported names are documented", "agent/x.go", described + "// Other names.\ntype (\n\tA = int\n\tB int // counts\n)\n", ""},

@@ -21,6 +21,8 @@ var importRules = []importRule{
 	{"probes/event", nil},
 	{"probes/kernel", nil},
 	{"probes/symbols", nil},
+	{"probes/diag", nil},
+	{"probes/readonly", nil},
 	{"probes/hooks", []string{"probes/kernel"}},
 
 	{"agent", []string{"agent/..."}},
