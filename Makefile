@@ -92,7 +92,7 @@ clang-pinned:
 fuzz: ## every fuzz target in turn, T each: make fuzz T=30s
 	@grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -rn1 dirname | sort -u | while read -r dir; do \
 		grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$$dir"/*_test.go | cut -c6- | while read -r target; do \
-			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(T) "$$dir"; \
+			$(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(T) "$$dir" </dev/null; \
 		done; \
 	done
 
