@@ -6,14 +6,39 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
 	"slices"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
+
+// As many at once as to need every thread that is idle, the main thread too. The first
+// test, because after a mistake nothing runs on the main thread any more.
+func TestOwnThreadIsNeverTheMainThread(t *testing.T) {
+	const many = 64
+	var inside, done sync.WaitGroup
+	inside.Add(many)
+	for range many {
+		done.Go(func() {
+			if err := onOwnThread(func() error {
+				if unix.Gettid() == unix.Getpid() {
+					t.Error("on the main thread")
+				}
+				inside.Done()
+				inside.Wait()
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	done.Wait()
+}
 
 // identity asks the kernel for a socket's cookie and inode by its descriptor.
 func identity(t *testing.T, c interface{ File() (*os.File, error) }) (cookie uint64, inode uint32) {
@@ -335,5 +360,11 @@ func BenchmarkSocketsAmong500Processes(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func TestPathThatMeansAnotherNamespaceIsNotEntered(t *testing.T) {
+	if err := onOwnThread(func() error { return enter(NetNS{SelfNetNS() + 1, "/proc/self/ns/net"}) }); err != fs.ErrNotExist {
+		t.Errorf("got %v", err)
 	}
 }

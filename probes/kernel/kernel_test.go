@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -217,7 +218,6 @@ func TestDetectNamesTheCapabilityThatIsMissing(t *testing.T) {
 
 // In a user namespace the process has every capability, and none counts: the test starts itself in one.
 func TestDetectKnowsAUserNamespace(t *testing.T) {
-	needRoot(t)
 	if os.Getenv("SONDE_TEST_USERNS") != "" {
 		var need *NeedRights
 		if f := Detect(); !errors.As(f.Rights, &need) || !need.UserNS {
@@ -225,7 +225,8 @@ func TestDetectKnowsAUserNamespace(t *testing.T) {
 		}
 		return
 	}
-	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 65534, Size: 1}}
+	needRoot(t)
+	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 0, Size: 1}}
 	child, err := os.StartProcess("/proc/self/exe", []string{"test", "-test.run=^TestDetectKnowsAUserNamespace$"},
 		&os.ProcAttr{
 			Env:   append(os.Environ(), "SONDE_TEST_USERNS=1"),
@@ -298,4 +299,26 @@ func BenchmarkDetect(b *testing.B) {
 	for b.Loop() {
 		Detect()
 	}
+}
+
+// As many at once as to need every thread that is idle, the main thread too.
+func TestOwnThreadIsNeverTheMainThread(t *testing.T) {
+	const many = 64
+	var inside, done sync.WaitGroup
+	inside.Add(many)
+	for range many {
+		done.Go(func() {
+			if err := onOwnThread(func() error {
+				if unix.Gettid() == unix.Getpid() {
+					t.Error("on the main thread")
+				}
+				inside.Done()
+				inside.Wait()
+				return nil
+			}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	done.Wait()
 }

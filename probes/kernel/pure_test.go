@@ -103,7 +103,8 @@ func TestNeedRightsSaysWhatToDo(t *testing.T) {
 		{"one capability", NeedRights{Missing: []string{"CAP_NET_ADMIN"}}, "CAP_NET_ADMIN missing: run sonde as root (sudo), or grant that capability"},
 		{"several", NeedRights{Missing: []string{"CAP_BPF", "CAP_PERFMON"}}, "CAP_BPF, CAP_PERFMON missing: run sonde as root (sudo), or grant these"},
 		{"rootless container", NeedRights{UserNS: true, Cause: unix.EPERM}, "user namespace"},
-		{"seccomp", NeedRights{Cause: unix.EPERM}, "seccomp or LSM"},
+		{"seccomp", NeedRights{Cause: unix.EPERM}, "seccomp or LSM profile forbids it; run"},
+		{"an old kernel's limit", NeedRights{Cause: unix.EPERM, Memlock: true}, "ulimit -l"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

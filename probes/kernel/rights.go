@@ -16,6 +16,7 @@ import (
 type NeedRights struct {
 	Missing []string // capabilities, as "CAP_BPF"; empty when all are there and bpf() was refused all the same
 	UserNS  bool     // the process is in a user namespace, whose capabilities do not count for bpf()
+	Memlock bool     // the limit of locked memory could not be raised
 	Cause   error    // of the refused call, or nil
 }
 
@@ -28,8 +29,12 @@ func (e *NeedRights) Error() string {
 		return fmt.Sprintf("%s missing: run sonde as root (sudo), or grant %s to the container or the service",
 			strings.Join(e.Missing, ", "), plural(len(e.Missing), "that capability", "these capabilities"))
 	}
-	return fmt.Sprintf("bpf() is refused though all capabilities are there (%v): a seccomp or LSM profile forbids it; "+
-		"run sonde outside of the container or as a privileged one", e.Cause)
+	or := ""
+	if e.Memlock {
+		or = " or, before Linux 5.11, the limit of locked memory is too low (ulimit -l, CAP_SYS_RESOURCE)"
+	}
+	return fmt.Sprintf("bpf() is refused though the capabilities for it are there (%v): a seccomp or LSM profile forbids it%s; "+
+		"run sonde outside of the container or as a privileged one", e.Cause, or)
 }
 
 // Unwrap returns the error of the refused call.
@@ -101,13 +106,10 @@ func rights(caps capabilities, memlock error) error {
 		m.Close()
 		return nil
 	}
-	if errors.Is(err, unix.EPERM) && memlock != nil {
-		return &NeedRights{Missing: []string{"CAP_SYS_RESOURCE"}, Cause: unix.EPERM}
+	if !errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("bpf() does not work in this kernel: %w", err)
 	}
-	if errors.Is(err, unix.EPERM) {
-		return &NeedRights{UserNS: inUserNS(), Cause: unix.EPERM}
-	}
-	return fmt.Errorf("bpf() does not work in this kernel: %w", err)
+	return &NeedRights{UserNS: inUserNS(), Memlock: memlock != nil, Cause: unix.EPERM}
 }
 
 // inUserNS: the initial user namespace maps every id to itself.
