@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/cilium/ebpf"
+
 	"sonde/probes/event"
 )
 
@@ -20,10 +22,10 @@ type Scope struct {
 
 // Config is what the kernel side can be told. The zero value is not valid, start from Default.
 type Config struct {
-	RingBytes int // a power of two and a multiple of the page size
+	RingBytes int // of all CPUs' rings together; a power of two and at least a page
 
 	// Payload budgets, bytes per turn of a connection (see probes/bpf/payload.bpf.c).
-	BudgetRequest, BudgetResponse, BudgetPipelined, BudgetUnknown uint32
+	BudgetRequest, BudgetResponse, BudgetUnknown uint32
 
 	Scope Scope
 
@@ -40,7 +42,7 @@ type Config struct {
 // Default returns the configuration that sonde runs with.
 func Default() Config {
 	return Config{
-		RingBytes: 8 << 20, BudgetRequest: 16 << 10, BudgetResponse: 1 << 10, BudgetPipelined: 32 << 10, BudgetUnknown: 256,
+		RingBytes: 8 << 20, BudgetRequest: 16 << 10, BudgetResponse: 512, BudgetUnknown: 256,
 		PacketFlows: true,
 	}
 }
@@ -50,12 +52,21 @@ func (c Config) Validate() error {
 	if page := os.Getpagesize(); c.RingBytes < page || c.RingBytes&(c.RingBytes-1) != 0 {
 		return fmt.Errorf("ring size %d: must be a power of two of at least %d bytes", c.RingBytes, page)
 	}
-	for _, b := range []uint32{c.BudgetRequest, c.BudgetResponse, c.BudgetUnknown, c.BudgetPipelined} {
-		if b > 64<<10 {
-			return fmt.Errorf("payload budget %d: at most 65536 bytes of a turn are copied", b)
+	for _, b := range []uint32{c.BudgetRequest, c.BudgetResponse, c.BudgetUnknown} {
+		if b > 16<<10 {
+			return fmt.Errorf("payload budget %d: at most 16384 bytes of a turn are copied", b)
 		}
 	}
 	return nil
+}
+
+// ringPerCPU shares the bytes out: a power of two each, a page at least.
+func (c Config) ringPerCPU() uint32 {
+	size := uint32(c.RingBytes)
+	for cpus := ebpf.MustPossibleCPU(); cpus > 1; cpus = (cpus + 1) / 2 {
+		size /= 2
+	}
+	return max(size, uint32(os.Getpagesize()))
 }
 
 // keys returns the entries of the kernel's scope map and the mask of the kinds that are asked.

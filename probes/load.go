@@ -55,11 +55,9 @@ func (s *Set) load(plan hooks.Plan) error {
 	if err := s.fillScope(); err != nil {
 		return err
 	}
-	ring, err := NewReader(s.maps["events"])
-	if err != nil {
+	if err := s.makeRings(); err != nil {
 		return err
 	}
-	s.Ring = ring
 	s.names = dropReasons()
 	return s.attach(plan)
 }
@@ -140,11 +138,13 @@ func plannedPrograms(plan hooks.Plan, object string) (names []string) {
 func (s *Set) settings(spec *ebpf.CollectionSpec) error {
 	c := s.config
 	_, mask := c.Scope.keys()
-	spec.Maps["events"].MaxEntries = uint32(c.RingBytes)
+	if events := spec.Maps["events"]; events != nil {
+		events.MaxEntries = uint32(ebpf.MustPossibleCPU())
+		events.InnerMap.MaxEntries = c.ringPerCPU()
+	}
 	values := map[string]any{
-		"ring_wake_bytes": uint32(c.RingBytes / 4), "scope_mask": mask,
-		"budget_request": c.BudgetRequest, "budget_response": c.BudgetResponse,
-		"budget_pipelined": c.BudgetPipelined, "budget_unknown": c.BudgetUnknown,
+		"ring_wake_bytes": c.ringPerCPU() / 4, "scope_mask": mask,
+		"budget_request": c.BudgetRequest, "budget_response": c.BudgetResponse, "budget_unknown": c.BudgetUnknown,
 		"self_tgid": selfTGID(), "self_port": c.SelfPort, "self_netns": c.SelfNetNS,
 		"loopback_ifindex": loopbackIndex(),
 	}
@@ -157,6 +157,28 @@ func (s *Set) settings(spec *ebpf.CollectionSpec) error {
 			return fmt.Errorf("set %s: %w", name, err)
 		}
 	}
+	return nil
+}
+
+// makeRings makes a ring for each CPU and the reader of all of them.
+func (s *Set) makeRings() error {
+	var rings []*ebpf.Map
+	for cpu := range ebpf.MustPossibleCPU() {
+		m, err := ebpf.NewMap(&ebpf.MapSpec{Name: "ring", Type: ebpf.RingBuf, MaxEntries: s.config.ringPerCPU()})
+		if err != nil {
+			return fmt.Errorf("make the ring of CPU %d: %w", cpu, err)
+		}
+		s.maps[fmt.Sprintf("ring%d", cpu)] = m
+		if err := s.maps["events"].Put(uint32(cpu), m); err != nil {
+			return fmt.Errorf("put the ring of CPU %d in its place: %w", cpu, err)
+		}
+		rings = append(rings, m)
+	}
+	r, err := NewReader(rings)
+	if err != nil {
+		return err
+	}
+	s.Ring = r
 	return nil
 }
 

@@ -46,10 +46,25 @@ type payloadScopeKey struct {
 }
 
 type payloadSockState struct {
-	_      structs.HostLayout
-	Sock   uint64
-	Cookie uint64
-	Tuple  struct {
+	_   structs.HostLayout
+	Dir [2]struct {
+		_         structs.HostLayout
+		Next      uint32
+		Told      uint32
+		OtherTold uint32
+		Hole      uint32
+		Unmarked  uint32
+		Left      uint16
+		_         [1]byte /* unsupported bitfield */
+		Pad       uint8
+	}
+	Lost         uint32
+	Flags        uint8
+	UnknownTurns uint8
+	Pad          [2]uint8
+	Sock         uint64
+	Cookie       uint64
+	Tuple        struct {
 		_          structs.HostLayout
 		Local      [16]uint8
 		Remote     [16]uint8
@@ -57,24 +72,6 @@ type payloadSockState struct {
 		RemotePort uint16
 		Netns      uint32
 	}
-	Dir [2]struct {
-		_         structs.HostLayout
-		Next      uint32
-		Told      uint32
-		Hole      uint32
-		OtherTold uint32
-		Left      uint32
-		Turn      uint32
-		Unmarked  uint32
-		Started   uint8
-		OpenHole  uint8
-		Guess     uint8
-		Pipelined uint8
-	}
-	Lost         uint32
-	Flags        uint8
-	UnknownTurns uint8
-	Pad          [2]uint8
 }
 
 // Names of all BPF objects in the ELF.
@@ -88,7 +85,6 @@ const (
 	payloadMapSocks           = "socks"
 	payloadProgPayloadEgress  = "payload_egress"
 	payloadProgPayloadIngress = "payload_ingress"
-	payloadVarBudgetPipelined = "budget_pipelined"
 	payloadVarBudgetRequest   = "budget_request"
 	payloadVarBudgetResponse  = "budget_response"
 	payloadVarBudgetUnknown   = "budget_unknown"
@@ -160,7 +156,6 @@ type payloadMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type payloadVariableSpecs struct {
-	BudgetPipelined *ebpf.VariableSpec `ebpf:"budget_pipelined"`
 	BudgetRequest   *ebpf.VariableSpec `ebpf:"budget_request"`
 	BudgetResponse  *ebpf.VariableSpec `ebpf:"budget_response"`
 	BudgetUnknown   *ebpf.VariableSpec `ebpf:"budget_unknown"`
@@ -212,7 +207,6 @@ func (m *payloadMaps) Close() error {
 //
 // It can be passed to loadPayloadObjects or ebpf.CollectionSpec.LoadAndAssign.
 type payloadVariables struct {
-	BudgetPipelined *ebpf.Variable `ebpf:"budget_pipelined"`
 	BudgetRequest   *ebpf.Variable `ebpf:"budget_request"`
 	BudgetResponse  *ebpf.Variable `ebpf:"budget_response"`
 	BudgetUnknown   *ebpf.Variable `ebpf:"budget_unknown"`

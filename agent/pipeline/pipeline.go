@@ -14,7 +14,6 @@ import (
 	"sonde/agent/conn"
 	"sonde/agent/model"
 	"sonde/agent/source"
-	"sonde/probes/event"
 )
 
 // Sink takes what the pipeline finds. Pointers are valid during the call. Calls come from the pipeline's goroutine, so a
@@ -61,7 +60,7 @@ func (p *Pipeline) Run(ctx context.Context, s source.Source) error {
 }
 
 // Record implements source.Receiver.
-func (p *Pipeline) Record(r event.Record) { p.tracker.Record(r) }
+func (p *Pipeline) Record(r source.Record) { p.tracker.Record(r) }
 
 // Tick implements source.Receiver.
 func (p *Pipeline) Tick(now time.Duration) {

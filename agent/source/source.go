@@ -13,9 +13,12 @@ import (
 	"sonde/probes/event"
 )
 
+// Record is one raw record. Its memory belongs to the source and is valid during the delivery.
+type Record = event.Record
+
 // Receiver takes records in the order of the kernel. A record's memory is valid during the call.
 type Receiver interface {
-	Record(r event.Record)
+	Record(r Record)
 	// Tick says that time has come to now (since boot): all records before it have been delivered.
 	Tick(now time.Duration)
 }

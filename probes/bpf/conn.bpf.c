@@ -86,11 +86,10 @@ static __always_inline void connect_began(struct sock *sk)
 	e = output_reserve(EVENT_CONNECT, sizeof(*e));
 	if (!e)
 		return;
-	e->hdr.time = bpf_ktime_get_boot_ns();
 	e->hdr.sock = key;
 	task_actor(&e->actor);
 	sock_tuple(&e->tuple, sk);
-	output_submit(e);
+	output_submit(e, sizeof(*e));
 }
 
 static __always_inline int sock_is_self(u64 key)
@@ -111,7 +110,6 @@ static __always_inline void connection_established(struct sock *sk, int oldstate
 	e = output_reserve(EVENT_ESTABLISHED, sizeof(*e));
 	if (!e)
 		return;
-	e->hdr.time = bpf_ktime_get_boot_ns();
 	e->hdr.sock = (u64)sk;
 	e->tuple = t;
 	e->cgroup_id = 0;
@@ -120,7 +118,7 @@ static __always_inline void connection_established(struct sock *sk, int oldstate
 	e->passive = oldstate == TCP_SYN_RECV;
 	e->pad[0] = e->pad[1] = e->pad[2] = 0;
 	e->srtt_us = BPF_CORE_READ((struct tcp_sock *)sk, srtt_us) >> 3;
-	output_submit(e);
+	output_submit(e, sizeof(*e));
 }
 
 static __always_inline void connection_closed(struct sock *sk, int oldstate)
@@ -139,7 +137,6 @@ static __always_inline void connection_closed(struct sock *sk, int oldstate)
 	e = output_reserve(EVENT_CLOSE, sizeof(*e));
 	if (!e)
 		return;
-	e->hdr.time = bpf_ktime_get_boot_ns();
 	e->hdr.sock = key;
 	e->tuple = t;
 	e->bytes_acked = BPF_CORE_READ(tp, bytes_acked);
@@ -152,7 +149,7 @@ static __always_inline void connection_closed(struct sock *sk, int oldstate)
 	e->err = BPF_CORE_READ(sk, sk_err);
 	e->oldstate = oldstate;
 	__builtin_memset(e->pad, 0, sizeof(e->pad));
-	output_submit(e);
+	output_submit(e, sizeof(*e));
 }
 
 static __always_inline int conn_state(struct sock *sk, int oldstate, int newstate)
@@ -188,11 +185,10 @@ static __always_inline int conn_actor(struct sock *sk)
 	e = output_reserve(EVENT_ACTOR, sizeof(*e));
 	if (!e)
 		return 0;
-	e->hdr.time = bpf_ktime_get_boot_ns();
 	e->hdr.sock = key;
 	task_actor(&e->actor);
 	sock_tuple(&e->tuple, sk);
-	output_submit(e);
+	output_submit(e, sizeof(*e));
 	return 0;
 }
 

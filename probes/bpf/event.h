@@ -88,12 +88,12 @@ struct event_segment {
 	__u8 guess;
 	__u8 tcp_flags;
 	__u16 pad;
-	__u32 turn;	  /* number of turns of this direction so far, this one included */
 	__u32 other_next; /* sequence number after the last byte of the other direction that earlier records account for */
 	__u32 lost;	  /* records of this socket that found the ring full so far */
-	__u32 srtt_us;
+	__u32 srtt_us;	  /* this and the other facts of TCP: only in records of sent bytes, else 0 */
 	__u32 retransmits;
 	__u32 ifindex;
+	__u32 pad2;
 	__u64 bytes_acked;
 	__u64 bytes_received;
 };
@@ -169,7 +169,6 @@ enum counter {
 	COUNTER_LOST_REQUESTS_RECEIVED = 9,
 	COUNTER_STORAGE_FULL = 10, /* a socket got no state: its bytes are not seen */
 	COUNTER_FLOWS_FULL = 11,   /* a packet found no room in a flow map */
-	COUNTER_SEGMENTS = 12,	   /* payload segments seen */
 	COUNTER_RETRANSMITTED = 13, /* payload segments seen before, not passed on */
 	COUNTERS = 16,
 };

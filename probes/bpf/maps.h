@@ -3,10 +3,20 @@
 #ifndef SONDE_MAPS_H
 #define SONDE_MAPS_H
 
-/* The way out: every record of every hook, in the order of reservation. Size set by the loader. Full: counted as lost. */
-struct {
+struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 23);
+	__uint(max_entries, 1 << 20);
+};
+
+/*
+ * The way out: CPU -> its ring, so that two CPUs never write the same positions (docs/design/0001 has what that costs).
+ * The reader merges by time. Sizes set by the loader. Full: counted as lost.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct ring);
 } events SEC(".maps");
 
 /* enum counter -> count. Never full. */

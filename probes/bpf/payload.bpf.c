@@ -29,8 +29,6 @@
 const volatile u32 budget_request = 16384;
 /* Bytes of a turn that begins like an HTTP response. */
 const volatile u32 budget_response = 1024;
-/* The same where the request turn before it held more than one request. */
-const volatile u32 budget_pipelined = 32768;
 /* Bytes of a turn that begins like nothing known, on connections that may still turn out to be something. */
 const volatile u32 budget_unknown = 256;
 /* Turns in a row that look like nothing known after which a connection is no longer copied (and stays a flow). */
@@ -42,29 +40,32 @@ const volatile u16 self_port = 0;
 /* OR of enum scope_kind: which filters are set. */
 const volatile u32 scope_mask = 0;
 
+/*
+ * What every segment touches stands first and fits one cache line with sk_storage's own header before it: the two
+ * directions of a socket run on different CPUs, and each line they share is a miss.
+ */
 struct direction {
-	u32 next;	 /* sequence number after the last byte seen */
-	u32 told;	 /* the same, set only after the record for it has its place in the ring */
-	u32 hole;	 /* sequence number of the first byte not seen, valid while open_hole */
-	u32 other_told;	 /* the other direction's told when the current turn began */
-	u32 left;	 /* bytes of the current turn that may still be copied */
-	u32 turn;
-	u32 unmarked;	 /* bytes counted since the last record */
-	u8 started;
-	u8 open_hole;
-	u8 guess;
-	u8 pipelined;	 /* the turn held more than one request */
+	u32 next;	/* sequence number after the last byte seen */
+	u32 told;	/* the same, set only after the record for it has its place in the ring */
+	u32 other_told; /* the other direction's told when the current turn began */
+	u32 hole;	/* sequence number of the first byte not seen, valid while open_hole */
+	u32 unmarked;	/* bytes counted since the last record */
+	u16 left;	/* bytes of the current turn that may still be copied */
+	u8 guess : 2;
+	u8 started : 1;
+	u8 open_hole : 1;
+	u8 pad;
 };
 
 struct sock_state {
-	u64 sock; /* address of the struct sock */
-	u64 cookie;
-	struct tuple tuple;
 	struct direction dir[2];
 	u32 lost;
-	u8 flags;
+	u8 flags; /* enum sock_flags */
 	u8 unknown_turns;
 	u8 pad[2];
+	u64 sock; /* address of the struct sock; from here on written once */
+	u64 cookie;
+	struct tuple tuple;
 };
 
 /*
@@ -143,7 +144,6 @@ static __always_inline void segment_facts(struct event_segment *e, struct __sk_b
 {
 	struct direction *d = &st->dir[s->dir & 1];
 
-	e->hdr.time = bpf_ktime_get_boot_ns();
 	e->hdr.sock = st->sock;
 	e->hdr.flags = s->flags;
 	e->cookie = st->cookie;
@@ -154,10 +154,14 @@ static __always_inline void segment_facts(struct event_segment *e, struct __sk_b
 	e->guess = d->guess;
 	e->tcp_flags = s->tcp_flags;
 	e->pad = 0;
-	e->turn = d->turn;
 	e->other_next = s->other_told;
 	e->lost = st->lost;
 	e->ifindex = skb->ifindex;
+	if (s->dir == DIR_RECEIVED) { /* another CPU may own these lines at the moment; what is sent next will tell */
+		e->srtt_us = e->retransmits = 0;
+		e->bytes_acked = e->bytes_received = 0;
+		return;
+	}
 	e->srtt_us = tp->srtt_us >> 3; /* the kernel keeps eighths */
 	e->retransmits = tp->total_retrans;
 	e->bytes_acked = tp->bytes_acked;
@@ -204,7 +208,7 @@ static __always_inline void segment_lost(struct segment *s, struct sock_state *s
 			tail = 0;                                                                                      \
 		r->e.head = head;                                                                                      \
 		r->e.tail = tail;                                                                                      \
-		output_submit(r);                                                                                      \
+		output_submit(r, sizeof(*r));                                                                          \
 		return 0;                                                                                              \
 	}
 
@@ -291,7 +295,7 @@ static __always_inline int advance(struct direction *d, struct segment *s, int *
 /* Sets how much of this segment may be copied, from what its first bytes look like. */
 static __noinline int classify(struct __sk_buff *skb, struct segment *s, struct sock_state *st)
 {
-	struct direction *d = &st->dir[s->dir & 1], *o = &st->dir[(s->dir & 1) ^ 1];
+	struct direction *d = &st->dir[s->dir & 1];
 	u8 first[INFER_BYTES] = {};
 	u32 n = s->len < INFER_BYTES ? s->len : INFER_BYTES;
 	int guess;
@@ -312,7 +316,7 @@ static __noinline int classify(struct __sk_buff *skb, struct segment *s, struct 
 	if (guess == GUESS_REQUEST) {
 		d->left = budget_request;
 	} else if (guess == GUESS_RESPONSE) {
-		d->left = o->pipelined ? budget_pipelined : budget_response;
+		d->left = budget_response;
 	} else {
 		if (st->unknown_turns < 255)
 			st->unknown_turns++;
@@ -357,7 +361,6 @@ static __always_inline void segment(struct __sk_buff *skb, struct segment *s, st
 		}
 		if (front && (first || d->other_told != s->other_told)) {
 			d->other_told = s->other_told;
-			d->turn++;
 			s->flags |= SEGMENT_TURN;
 		}
 		if ((s->flags & SEGMENT_TURN) || d->left < s->len)
@@ -415,7 +418,6 @@ static __noinline int listener_segment(struct __sk_buff *skb, struct segment *s,
 	if ((scope_mask & SCOPE_PORT) && !in_scope(SCOPE_PORT, st.tuple.local_port) &&
 	    !in_scope(SCOPE_PORT, st.tuple.remote_port))
 		return 0;
-	st.dir[DIR_RECEIVED].turn = 1;
 	st.dir[DIR_RECEIVED].guess = GUESS_MAYBE;
 	s->flags = SEGMENT_TURN | SEGMENT_LISTENER;
 	s->head = s->len < AREA_MAX ? s->len : AREA_MAX;
@@ -473,7 +475,6 @@ static __always_inline void tcp_segment(struct __sk_buff *skb, void *data, void 
 	/* Far from what TCP would accept: forged or stray. It would blind the count of what has been seen. */
 	if (dir == DIR_RECEIVED && (u32)(s.seq - tp->rcv_nxt + WINDOW_MAX) > 2 * WINDOW_MAX)
 		return;
-	count(COUNTER_SEGMENTS);
 	segment(skb, &s, st, tp);
 }
 

@@ -31,8 +31,10 @@ type (
 	FlowKey     = recordFlowKey
 	FlowValue   = recordFlowValue
 	ScopeKey    = recordScopeKey
-	Kind        uint8
 )
+
+// Kind tells records apart.
+type Kind uint8
 
 // Kinds of records.
 const (
@@ -67,7 +69,6 @@ const (
 	CounterLostRequestsReceived = uint32(recordCounterCOUNTER_LOST_REQUESTS_RECEIVED)
 	CounterStorageFull          = uint32(recordCounterCOUNTER_STORAGE_FULL)
 	CounterFlowsFull            = uint32(recordCounterCOUNTER_FLOWS_FULL)
-	CounterSegments             = uint32(recordCounterCOUNTER_SEGMENTS)
 	CounterRetransmitted        = uint32(recordCounterCOUNTER_RETRANSMITTED)
 )
 

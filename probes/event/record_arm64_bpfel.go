@@ -30,7 +30,6 @@ const (
 	recordCounterCOUNTER_LOST_REQUESTS_RECEIVED recordCounter = 9
 	recordCounterCOUNTER_STORAGE_FULL           recordCounter = 10
 	recordCounterCOUNTER_FLOWS_FULL             recordCounter = 11
-	recordCounterCOUNTER_SEGMENTS               recordCounter = 12
 	recordCounterCOUNTER_RETRANSMITTED          recordCounter = 13
 	recordCounterCOUNTERS                       recordCounter = 16
 )
@@ -162,12 +161,12 @@ type recordEventSegment struct {
 	Guess         uint8
 	TcpFlags      uint8
 	Pad           uint16
-	Turn          uint32
 	OtherNext     uint32
 	Lost          uint32
 	SrttUs        uint32
 	Retransmits   uint32
 	Ifindex       uint32
+	Pad2          uint32
 	BytesAcked    uint64
 	BytesReceived uint64
 }

@@ -16,8 +16,9 @@ var always = [...]string{
 	"Unix, vsock, RDMA and SMC sockets: their bytes are in no IP packet.",
 	"Bytes that another tool's sockmap passes from socket to socket: they skip the network stack.",
 	"Bytes beyond the payload budget are counted, not copied: a longer head is reported as incomplete.",
-	"Bytes that arrive before their socket exists (TCP_DEFER_ACCEPT, TCP Fast Open, a lost last packet of the handshake): " +
-		"the first request of such a connection may be missing.",
+	"Bytes that arrive before their socket exists (TCP_DEFER_ACCEPT, TCP Fast Open, a lost last packet of the handshake) are " +
+		"joined to the connection by its addresses, and only their first 4 KiB are copied.",
+	"A received segment that TCP itself refuses afterwards (wrong checksum, old timestamp) is taken for the bytes it claims.",
 	"TCP behind IPv6 extension headers.",
 	"MPTCP connections: the bytes of one connection travel on several TCP connections, and their process is not known.",
 	"Payload that was received into the memory of a device (devmem TCP): the kernel itself cannot read it.",

@@ -29,8 +29,10 @@ func (f Finding) String() string {
 func Check(spec *ebpf.CollectionSpec) []Finding {
 	var findings []Finding
 	for _, name := range slices.Sorted(maps.Keys(spec.Maps)) {
-		if m := spec.Maps[name]; !slices.Contains(harmlessMaps, m.Type) {
-			findings = append(findings, Finding{name, -1, fmt.Sprintf("map of type %v: an entry of it may be more than data", m.Type)})
+		for m := spec.Maps[name]; m != nil; m = m.InnerMap {
+			if !slices.Contains(harmlessMaps, m.Type) {
+				findings = append(findings, Finding{name, -1, fmt.Sprintf("map of type %v: an entry of it may be more than data", m.Type)})
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(spec.Programs)) {

@@ -68,6 +68,12 @@ func TestBadProgramsAreFound(t *testing.T) {
 		{"write to a socket", egress(insns{asm.LoadMem(asm.R2, asm.R1, skbSock, asm.DWord), asm.StoreImm(asm.R2, 4, 1, asm.Word)}, returns(1)), "struct of the kernel"},
 		{"write to a full socket", egress(insns{asm.LoadMem(asm.R1, asm.R1, skbSock, asm.DWord), asm.FnSkFullsock.Call(), asm.StoreImm(asm.R0, 4, 1, asm.Word)}, returns(1)), "struct of the kernel"},
 		{"write to an address that came from anywhere", hook(insns{asm.LoadMem(asm.R2, asm.R1, 0, asm.DWord), asm.StoreImm(asm.R2, 0, 1, asm.Word)}, returns(0)), "not known to be the program's own"},
+		{"write through a register that a call has spoilt", hook(insns{asm.Mov.Reg(asm.R2, asm.RFP), asm.FnKtimeGetNs.Call(), asm.StoreImm(asm.R2, -8, 1, asm.Word)}, returns(0)), "not known to be the program's own"},
+		{"write through half a pointer", egress(lookup, insns{asm.Mov.Reg32(asm.R3, asm.R7), asm.StoreImm(asm.R3, 0, 1, asm.Word)}, returns(1)), "not known to be the program's own"},
+		{"write through what an atomic operation fetched", egress(lookup, insns{asm.Mov.Reg(asm.R3, asm.R7), asm.FetchAdd.Mem(asm.R7, asm.R3, asm.DWord, 0), asm.StoreImm(asm.R3, 0, 1, asm.Word)}, returns(1)), "not known to be the program's own"},
+		{"write through a slot that holds a number by now", egress(lookup, insns{asm.StoreMem(asm.RFP, -16, asm.R7, asm.DWord), asm.Mov.Imm(asm.R3, 0), asm.StoreMem(asm.RFP, -12, asm.R3, asm.Word), asm.LoadMem(asm.R3, asm.RFP, -16, asm.DWord), asm.StoreImm(asm.R3, 0, 1, asm.Byte)}, returns(1)), "not known to be the program's own"},
+		{"write through a pointer found in the caller's frame, on one of two paths", egress(lookup, insns{asm.Mov.Reg(asm.R2, asm.R7), asm.Mov.Reg(asm.R1, asm.RFP), asm.Call.Label("f")}, returns(1),
+			insns{asm.LoadMem(asm.R3, asm.R1, -8, asm.DWord).WithSymbol("f"), asm.JEq.Imm(asm.R2, 0, "x"), asm.Mov.Reg(asm.R3, asm.R2), asm.StoreImm(asm.R3, 0, 1, asm.Byte).WithSymbol("x")}, returns(0)), "not known to be the program's own"},
 		{"drop", egress(returns(0)), "returns 0; only 1"},
 		{"drop on one path", egress(insns{asm.Mov.Imm(asm.R0, 1), asm.JEq.Imm(asm.R1, 0, "x"), asm.Mov.Imm(asm.R0, 0), asm.Return().WithSymbol("x")}), "not known to be 1"},
 		{"pass on congestion only", egress(returns(2)), "returns 2"},
@@ -182,6 +188,10 @@ func TestMapsOfMoreThanDataAreFound(t *testing.T) {
 		ebpf.ReusePortSockArray, ebpf.StructOpsMap} {
 		if findings := Check(&ebpf.CollectionSpec{Maps: map[string]*ebpf.MapSpec{"m": {Type: m}}}); len(findings) != 1 {
 			t.Errorf("%v: %v", m, findings)
+		}
+		nested := &ebpf.MapSpec{Type: ebpf.ArrayOfMaps, InnerMap: &ebpf.MapSpec{Type: m}}
+		if findings := Check(&ebpf.CollectionSpec{Maps: map[string]*ebpf.MapSpec{"m": nested}}); len(findings) != 1 {
+			t.Errorf("%v in another map: %v", m, findings)
 		}
 	}
 }

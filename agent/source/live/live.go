@@ -64,7 +64,7 @@ func (s *Source) Run(ctx context.Context, to source.Receiver) error {
 	}
 	wait, counters, listing := s.config.Busy, Now(), Now()
 	for ctx.Err() == nil {
-		if s.set.Ring.Drain(to.Record) > 0 {
+		if s.set.Ring.Drain(Now(), to.Record) > 0 {
 			wait = s.config.Busy
 		} else {
 			wait = min(2*wait, s.config.Idle)
@@ -86,7 +86,7 @@ func (s *Source) Run(ctx context.Context, to source.Receiver) error {
 		}
 	}
 	s.set.Detach() // nothing is written to the ring any more: what is read now is all
-	s.set.Ring.Drain(to.Record)
+	s.set.Ring.Drain(Now(), to.Record)
 	s.counters(Now())
 	return nil
 }

@@ -16,30 +16,41 @@ static __always_inline void count(u32 counter)
 		(*n)++; /* per CPU; an interrupt in between loses one count at most on a preempted add, never a record */
 }
 
-/* size is a constant: the verifier wants it. Returns NULL and counts when the ring is full. */
+/*
+ * size is a constant: the verifier wants it. Returns NULL and counts when the ring is full. The time is taken after the
+ * place in the ring: what was published before it is seen by every record with a later time.
+ */
 static __always_inline void *output_reserve(u32 kind, u32 size)
 {
-	struct event_header *h = bpf_ringbuf_reserve(&events, size, 0);
+	u32 cpu = bpf_get_smp_processor_id();
+	void *ring = bpf_map_lookup_elem(&events, &cpu);
+	struct event_header *h = ring ? bpf_ringbuf_reserve(ring, size, 0) : 0;
 
 	if (!h) {
 		count(COUNTER_LOST + kind);
 		return 0;
 	}
+	h->time = bpf_ktime_get_boot_ns();
 	h->kind = kind;
 	h->flags = 0;
 	h->pad = 0;
-	h->cpu = bpf_get_smp_processor_id();
+	h->cpu = cpu;
 	return h;
 }
 
-/* A wake-up costs the reader more than a hundred records do, so it comes by time and is woken only by a full ring. */
-static __always_inline void output_submit(void *record)
+/*
+ * A wake-up costs the reader more than a hundred records do, so it comes by time, and is woken only when a ring fills:
+ * once, when the level is crossed.
+ */
+static __always_inline void output_submit(void *record, u32 size)
 {
-	u64 flags = BPF_RB_NO_WAKEUP;
+	struct event_header *h = record;
+	u32 cpu = h->cpu;
+	void *ring = bpf_map_lookup_elem(&events, &cpu);
+	u64 waiting = ring ? bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) : 0;
 
-	if (bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > ring_wake_bytes)
-		flags = BPF_RB_FORCE_WAKEUP;
-	bpf_ringbuf_submit(record, flags);
+	bpf_ringbuf_submit(record, waiting > ring_wake_bytes && waiting <= ring_wake_bytes + size + 8 ?
+					   BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
 #endif
