@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -20,7 +22,8 @@ import (
 // It comes by time: the kernel side wakes it only when a ring fills, because a wake-up costs more than a hundred records.
 // Not safe for concurrent use, except for Stats and Pending.
 type Reader struct {
-	epoll int
+	epoll *os.File // of the rings, itself watched by the runtime's poller: a waiting goroutine then holds no thread
+	conn  syscall.RawConn
 	rings []*ring
 
 	records atomic.Uint64
@@ -35,11 +38,15 @@ type ReaderStats struct {
 
 // NewReader maps the rings. The maps stay the caller's.
 func NewReader(maps []*ebpf.Map) (*Reader, error) {
-	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("make an epoll for the rings: %w", err)
 	}
-	r := &Reader{epoll: epoll}
+	_ = unix.SetNonblock(fd, true) // an epoll never blocks; this tells package os that it can be polled
+	r := &Reader{epoll: os.NewFile(uintptr(fd), "rings")}
+	if r.conn, err = r.epoll.SyscallConn(); err != nil {
+		return nil, errors.Join(fmt.Errorf("poll the rings: %w", err), r.epoll.Close())
+	}
 	for _, m := range maps {
 		one, err := mapRing(m)
 		if err != nil {
@@ -48,7 +55,7 @@ func NewReader(maps []*ebpf.Map) (*Reader, error) {
 		r.rings = append(r.rings, one)
 		// Edge-triggered: level-triggered it would return as long as a single record waits, which under load is always.
 		e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(m.FD())}
-		if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, m.FD(), &e); err != nil {
+		if err := unix.EpollCtl(fd, unix.EPOLL_CTL_ADD, m.FD(), &e); err != nil {
 			return nil, errors.Join(fmt.Errorf("watch the ring: %w", err), r.Close())
 		}
 	}
@@ -57,7 +64,7 @@ func NewReader(maps []*ebpf.Map) (*Reader, error) {
 
 // Close unmaps the rings.
 func (r *Reader) Close() error {
-	errs := []error{unix.Close(r.epoll)}
+	errs := []error{r.epoll.Close()}
 	for _, one := range r.rings {
 		errs = append(errs, one.unmap())
 	}
@@ -134,8 +141,15 @@ func (r *Reader) Wait(ctx context.Context, timeout time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	var events [8]unix.EpollEvent
-	if _, err := unix.EpollWait(r.epoll, events[:], int(timeout.Milliseconds())); err != nil && !errors.Is(err, unix.EINTR) {
+	if err := r.epoll.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+		return fmt.Errorf("wait for the rings: %w", err)
+	}
+	err := r.conn.Read(func(fd uintptr) bool {
+		var events [8]unix.EpollEvent
+		n, err := unix.EpollWait(int(fd), events[:], 0)
+		return n > 0 || err != nil
+	})
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		return fmt.Errorf("wait for the rings: %w", err)
 	}
 	return nil
