@@ -25,7 +25,7 @@ type Config struct {
 	RingBytes int // of all CPUs' rings together; a power of two and at least a page
 
 	// Payload budgets, bytes per turn of a connection (see probes/bpf/payload.bpf.c).
-	BudgetRequest, BudgetResponse, BudgetUnknown uint32
+	BudgetRequest, BudgetResponse, BudgetPipelined, BudgetUnknown uint32
 
 	Scope Scope
 
@@ -42,8 +42,9 @@ type Config struct {
 // Default returns the configuration that sonde runs with.
 func Default() Config {
 	return Config{
-		RingBytes: 8 << 20, BudgetRequest: 16 << 10, BudgetResponse: 512, BudgetUnknown: 256,
-		PacketFlows: true,
+		RingBytes: 8 << 20, BudgetRequest: 16 << 10, BudgetResponse: 512, BudgetPipelined: 16 << 10,
+		BudgetUnknown: 256,
+		PacketFlows:   true,
 	}
 }
 
@@ -52,7 +53,7 @@ func (c Config) Validate() error {
 	if page := os.Getpagesize(); c.RingBytes < page || c.RingBytes&(c.RingBytes-1) != 0 {
 		return fmt.Errorf("ring size %d: must be a power of two of at least %d bytes", c.RingBytes, page)
 	}
-	for _, b := range []uint32{c.BudgetRequest, c.BudgetResponse, c.BudgetUnknown} {
+	for _, b := range []uint32{c.BudgetRequest, c.BudgetResponse, c.BudgetPipelined, c.BudgetUnknown} {
 		if b > 16<<10 {
 			return fmt.Errorf("payload budget %d: at most 16384 bytes of a turn are copied", b)
 		}

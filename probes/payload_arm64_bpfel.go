@@ -85,6 +85,7 @@ const (
 	payloadMapSocks           = "socks"
 	payloadProgPayloadEgress  = "payload_egress"
 	payloadProgPayloadIngress = "payload_ingress"
+	payloadVarBudgetPipelined = "budget_pipelined"
 	payloadVarBudgetRequest   = "budget_request"
 	payloadVarBudgetResponse  = "budget_response"
 	payloadVarBudgetUnknown   = "budget_unknown"
@@ -156,6 +157,7 @@ type payloadMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type payloadVariableSpecs struct {
+	BudgetPipelined *ebpf.VariableSpec `ebpf:"budget_pipelined"`
 	BudgetRequest   *ebpf.VariableSpec `ebpf:"budget_request"`
 	BudgetResponse  *ebpf.VariableSpec `ebpf:"budget_response"`
 	BudgetUnknown   *ebpf.VariableSpec `ebpf:"budget_unknown"`
@@ -207,6 +209,7 @@ func (m *payloadMaps) Close() error {
 //
 // It can be passed to loadPayloadObjects or ebpf.CollectionSpec.LoadAndAssign.
 type payloadVariables struct {
+	BudgetPipelined *ebpf.Variable `ebpf:"budget_pipelined"`
 	BudgetRequest   *ebpf.Variable `ebpf:"budget_request"`
 	BudgetResponse  *ebpf.Variable `ebpf:"budget_response"`
 	BudgetUnknown   *ebpf.Variable `ebpf:"budget_unknown"`

@@ -56,4 +56,32 @@ static __always_inline int infer_http(const unsigned char *p, unsigned int len)
 	return GUESS_NONE;
 }
 
+#define INFER_SCAN 256 /* bytes of a request turn that are searched for a second request */
+
+/*
+ * Whether a second request follows the first in the same bytes: then the answers to both may come in one segment, and more
+ * of it has to be copied than one head. Looks at 8 bytes in steps of 6 for a line feed two bytes after another, which is
+ * the empty line that ends a head. p has at least limit + 8 readable bytes; limit is a constant.
+ */
+static __always_inline int infer_pipelined(const unsigned char *p, unsigned int len, unsigned int limit)
+{
+	unsigned int i, k;
+
+	for (i = 0; i + 8 <= limit; i += 6) {
+		unsigned long long w, x, feeds;
+
+		if (i + 8 > len)
+			return 0;
+		__builtin_memcpy(&w, p + i, 8);
+		x = w ^ 0x0a0a0a0a0a0a0a0aULL;
+		feeds = (x - 0x0101010101010101ULL) & ~x & 0x8080808080808080ULL;
+		if (!(feeds & (feeds >> 16)))
+			continue;
+		for (k = i + 2; k < i + 9; k++)
+			if (p[k] == '\n' && p[k - 2] == '\n')
+				return k + 1 < len && infer_is_upper(p[k + 1]);
+	}
+	return 0;
+}
+
 #endif

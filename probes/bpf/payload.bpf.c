@@ -29,6 +29,8 @@
 const volatile u32 budget_request = 16384;
 /* Bytes of a turn that begins like an HTTP response. */
 const volatile u32 budget_response = 1024;
+/* The same where the request turn before it held more than one request: their answers may come in one segment. */
+const volatile u32 budget_pipelined = 16384;
 /* Bytes of a turn that begins like nothing known, on connections that may still turn out to be something. */
 const volatile u32 budget_unknown = 256;
 /* Turns in a row that look like nothing known after which a connection is no longer copied (and stays a flow). */
@@ -54,6 +56,7 @@ struct direction {
 	u8 guess : 2;
 	u8 started : 1;
 	u8 open_hole : 1;
+	u8 pipelined : 1; /* the turn held more than one request */
 	u8 pad;
 };
 
@@ -199,6 +202,9 @@ static __always_inline void segment_lost(struct segment *s, struct sock_state *s
 		asm volatile("" : "+r"(head));                                                                         \
 		if (head > AREA || (head && bpf_skb_load_bytes(skb, off, r->bytes, head)))                             \
 			head = 0;                                                                                      \
+		if (AREA && (s->flags & SEGMENT_TURN) && st->dir[s->dir & 1].guess == GUESS_REQUEST)                   \
+			st->dir[s->dir & 1].pipelined =                                                                \
+				infer_pipelined(r->bytes, head, AREA < INFER_SCAN ? AREA : INFER_SCAN);                \
 		tail = s->len - head;                                                                                  \
 		if (tail > TAIL)                                                                                       \
 			tail = TAIL;                                                                                   \
@@ -316,7 +322,7 @@ static __noinline int classify(struct __sk_buff *skb, struct segment *s, struct 
 	if (guess == GUESS_REQUEST) {
 		d->left = budget_request;
 	} else if (guess == GUESS_RESPONSE) {
-		d->left = budget_response;
+		d->left = st->dir[(s->dir & 1) ^ 1].pipelined ? budget_pipelined : budget_response;
 	} else {
 		if (st->unknown_turns < 255)
 			st->unknown_turns++;
