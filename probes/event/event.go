@@ -118,6 +118,14 @@ func Clone(r Record) Record {
 	return kept
 }
 
+// MakeSegment returns the record of a segment of which head and tail were copied, as the kernel writes it.
+func MakeSegment(s *Segment, head, tail []byte) Record {
+	r := make([]byte, 0, int(unsafe.Sizeof(*s))+len(head)+len(tail))
+	s.Hdr.Kind, s.Head, s.Tail = uint8(KindSegment), uint16(len(head)), uint8(len(tail))
+	r = append(r, unsafe.Slice((*byte)(unsafe.Pointer(s)), unsafe.Sizeof(*s))...)
+	return Clone(append(append(r, head...), tail...))
+}
+
 // Payload returns the first and the last bytes of the segment as far as they were copied. ok is false when the record is
 // shorter than it says.
 func Payload(r Record, s *Segment) (head, tail []byte, ok bool) {
