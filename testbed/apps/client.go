@@ -4,11 +4,13 @@ package apps
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
+	"syscall"
 	"time"
 )
 
@@ -34,10 +36,11 @@ type Client struct {
 	PID  int
 	name string
 
-	cmd   *exec.Cmd
-	in    io.WriteCloser
-	lines *bufio.Reader
-	curl  string // base URL when each request is a curl of its own
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	lines  *bufio.Reader
+	stderr *bytes.Buffer
+	curl   string // base URL when each request is a curl of its own
 }
 
 // StartClient starts a client for the server at base ("http://127.0.0.1:8080"). Nothing is sent before the first Do.
@@ -79,11 +82,12 @@ func startClient(cmd *exec.Cmd) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd.Stderr = os.Stderr
+	var stderr bytes.Buffer // shown only with an error: some tests mean to make a client fail
+	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start client: %w", err)
 	}
-	return &Client{PID: cmd.Process.Pid, cmd: cmd, in: in, lines: bufio.NewReader(out)}, nil
+	return &Client{PID: cmd.Process.Pid, cmd: cmd, in: in, lines: bufio.NewReader(out), stderr: &stderr}, nil
 }
 
 // Name is the process name of the client.
@@ -104,7 +108,9 @@ func (c *Client) Do(method, path string, body int) (int, error) {
 	}
 	line, err := c.lines.ReadString('\n')
 	if err != nil {
-		return 0, fmt.Errorf("client ended during %s %s: %w", method, path, err)
+		_ = c.cmd.Wait()
+		c.cmd = nil
+		return 0, fmt.Errorf("client ended during %s %s: %w\n%s", method, path, err, c.stderr)
 	}
 	var status int
 	_, err = fmt.Sscan(line, &method, &path, &status)
@@ -155,10 +161,6 @@ func (c *Client) Close() error {
 	return c.cmd.Wait()
 }
 
-// Kill ends the client at once, as a crash would: the kernel closes its connection.
-func (c *Client) Kill() {
-	if c.cmd != nil {
-		_ = c.cmd.Process.Kill()
-		_ = c.cmd.Wait()
-	}
-}
+// Kill ends the client at once, as a crash would: the kernel closes its connection. It may be called while Do waits, which then
+// returns an error.
+func (c *Client) Kill() { _ = syscall.Kill(c.PID, syscall.SIGKILL) }

@@ -77,8 +77,10 @@ func TestGarbageIsNoRequest(t *testing.T) {
 		}
 	})
 	for i := range bad {
-		if bad[i].Type == "request" {
-			t.Errorf("garbage became %v", &bad[i])
+		// A whole request line was sent under this path; what came behind it ends it without an answer.
+		e := &bad[i]
+		if e.Type == "request" && (e.Attributes.Path != "/x" || e.Outcome != "incomplete") {
+			t.Errorf("garbage became %q", e.String())
 		}
 	}
 }
@@ -257,9 +259,7 @@ func exitMidRequest(t *testing.T, l *lab, s *apps.Server, dies string, n int) {
 		if dies == "client" {
 			time.Sleep(250 * time.Millisecond) // the interpreter starts and sends
 			c.Kill()
-			continue
 		}
-		defer c.Kill()
 	}
 	if dies == "server" {
 		time.Sleep(500 * time.Millisecond)
