@@ -237,7 +237,7 @@ func (c *Conn) finish(e *exchange, reason string) {
 }
 
 // EOF implements protocol.Parser.
-func (c *Conn) EOF(d protocol.Dir, t time.Duration) {
+func (c *Conn) EOF(d protocol.Dir, _ time.Duration) {
 	s := &c.side[d]
 	s.ended = true
 	if c.known && d == c.reqDir {
@@ -250,7 +250,6 @@ func (c *Conn) EOF(d protocol.Dir, t time.Duration) {
 		c.answered(s.last)
 		c.enter(s, over)
 	}
-	_ = t
 }
 
 // Close implements protocol.Parser.

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"time"
 
-	"sonde/agent/model"
 	"sonde/agent/protocol"
 )
 
@@ -21,7 +20,8 @@ func (c *Conn) readHead(d protocol.Dir, p []byte, t time.Duration) int {
 		s.from, s.first = s.pos, t
 		if n := headEnd(p, 0); n > 0 { // whole: read in place
 			s.pos += uint64(n)
-			return n + c.headDone(d, p[:n], p[n:], t)
+			c.headDone(d, p[:n], t)
+			return n
 		}
 		s.buf = c.s.buffer()
 	}
@@ -30,12 +30,12 @@ func (c *Conn) readHead(d protocol.Dir, p []byte, t time.Duration) int {
 	add := p[:min(len(p), room)]
 	old := len(s.buf)
 	s.buf = append(s.buf, add...)
-	if n := headEnd(s.buf, lineStart(s.buf, from)); n > 0 {
+	if n := headEnd(s.buf, from); n > 0 {
 		used := n - old
 		s.pos += uint64(used)
 		whole := s.buf
 		s.buf = nil
-		c.headDone(d, whole[:n], nil, t)
+		c.headDone(d, whole[:n], t)
 		c.s.giveBack(whole)
 		return used
 	}
@@ -48,9 +48,6 @@ func (c *Conn) readHead(d protocol.Dir, p []byte, t time.Duration) int {
 	}
 	return max(1, len(add))
 }
-
-// lineStart returns where to look for line ends again: at most three bytes back.
-func lineStart(_ []byte, from int) int { return from }
 
 // hopeless looks at an incomplete head: what can be no message is passed over until the next turn.
 func (c *Conn) hopeless(d protocol.Dir) bool {
@@ -77,27 +74,23 @@ func (c *Conn) notHTTP(d protocol.Dir) {
 	c.enter(s, outOfStep)
 }
 
-// headDone reads a complete head; rest is what follows it in the same piece. It returns how much of rest it consumed: none.
-func (c *Conn) headDone(d protocol.Dir, p, rest []byte, t time.Duration) int {
-	_ = rest
+// headDone reads a complete head.
+func (c *Conn) headDone(d protocol.Dir, p []byte, t time.Duration) {
 	var h head
-	s := &c.side[d]
 	if bytes.HasPrefix(p, []byte("HTTP/")) {
 		if (c.known && d == c.reqDir) || !h.parseResponse(p) {
 			c.notHTTP(d)
-			return 0
+			return
 		}
 		c.response(d, &h, t)
-		return 0
+		return
 	}
 	if (c.known && d != c.reqDir) || !h.parseRequest(p) {
 		c.notHTTP(d)
-		return 0
+		return
 	}
 	c.learn(d)
 	c.request(d, &h, t, false)
-	_ = s
-	return 0
 }
 
 func (c *Conn) learn(reqDir protocol.Dir) {
@@ -384,5 +377,3 @@ func chunkSize(l []byte) (uint64, bool) {
 	}
 	return n, digits > 0
 }
-
-var _ = model.ProtocolHTTP

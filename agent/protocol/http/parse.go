@@ -66,8 +66,6 @@ type head struct {
 	length                  int64 // Content-Length, -1 when absent or unusable
 	chunked                 bool
 	coded                   bool // has a Transfer-Encoding whose last coding is not chunked
-	connClose               bool
-	keepAlive               bool
 }
 
 // headEnd returns the length of the head that p begins with, its empty line included, or 0 when it is not complete.
@@ -152,7 +150,7 @@ func isToken(p []byte) bool {
 // fields reads the header fields that matter.
 func (h *head) fields(p []byte) {
 	h.host, h.agent, h.upgrade = nil, nil, nil
-	h.length, h.chunked, h.coded, h.connClose, h.keepAlive = -1, false, false, false, false
+	h.length, h.chunked, h.coded = -1, false, false
 	for len(p) > 0 {
 		var l []byte
 		l, p = line(p)
@@ -183,9 +181,6 @@ func (h *head) field(l []byte) {
 	case 'c':
 		if v, ok := value(l, "content-length"); ok {
 			h.contentLength(v)
-		} else if v, ok := value(l, "connection"); ok {
-			h.connClose = h.connClose || hasFold(v, "close")
-			h.keepAlive = h.keepAlive || hasFold(v, "keep-alive")
 		}
 	case 't':
 		if v, ok := value(l, "transfer-encoding"); ok {
