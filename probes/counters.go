@@ -58,13 +58,16 @@ func (s *Set) Lost(now uint64) *event.Lost {
 func (s *Set) Flows(now uint64, f func(*event.Flow)) {
 	for _, name := range []string{"sock_flows", "flows"} {
 		if m := s.maps[name]; m != nil {
-			evict(m, now, f)
+			s.evict(m, now, f)
 		}
 	}
 }
 
-func evict(m *ebpf.Map, now uint64, f func(*event.Flow)) {
-	keys, values := make([]event.FlowKey, flowBatch), make([]event.FlowValue, flowBatch)
+func (s *Set) evict(m *ebpf.Map, now uint64, f func(*event.Flow)) {
+	if s.flowKeys == nil {
+		s.flowKeys, s.flowValues = make([]event.FlowKey, flowBatch), make([]event.FlowValue, flowBatch)
+	}
+	keys, values := s.flowKeys, s.flowValues
 	var cursor ebpf.MapBatchCursor
 	for {
 		n, err := m.BatchLookupAndDelete(&cursor, keys, values, nil)

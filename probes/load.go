@@ -25,10 +25,13 @@ type Set struct {
 	links    []link.Link              // referenced until detached: the collector would detach them
 	watcher  *interfaces
 
-	detach sync.Once
-	lost   event.Lost
-	drops  map[uint32]uint64
-	names  map[uint32]string // of drop reasons
+	detach     sync.Once
+	flowKeys   []event.FlowKey // of one batch, kept between evictions
+	flowValues []event.FlowValue
+
+	lost  event.Lost
+	drops map[uint32]uint64
+	names map[uint32]string // of drop reasons
 }
 
 // shared are the maps that all objects use; the first object that has one makes it.

@@ -40,7 +40,7 @@ static __always_inline int infer_http(const unsigned char *p, unsigned int len)
 		return GUESS_MAYBE;
 	if (!infer_is_upper(p[0]))
 		return GUESS_NONE;
-	for (i = 1; i < INFER_BYTES - 1; i++) {
+	for (i = 1; i < INFER_BYTES; i++) {
 		if (i >= (int)len)
 			return GUESS_MAYBE;
 		if (p[i] == ' ') {
@@ -53,7 +53,7 @@ static __always_inline int infer_http(const unsigned char *p, unsigned int len)
 		if (!infer_is_method(p[i]))
 			return GUESS_NONE;
 	}
-	return GUESS_NONE;
+	return GUESS_MAYBE; /* longer methods are registered: BASELINE-CONTROL, UPDATEREDIRECTREF */
 }
 
 #define INFER_SCAN 256 /* bytes of a request turn that are searched for a second request */

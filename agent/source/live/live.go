@@ -19,16 +19,18 @@ import (
 
 // Config sets the source's rhythm.
 type Config struct {
-	Busy     time.Duration // between two looks at a ring that had something
-	Idle     time.Duration // the longest wait while nothing comes
-	Counters time.Duration // between two evictions of flow maps and two reports of losses
-	Listing  time.Duration // between two listings of the machine's sockets; 0: only at the start
+	Busy    time.Duration // between two looks at a ring that had something
+	Idle    time.Duration // the longest wait while nothing comes
+	Losses  time.Duration // between two reports of what was lost
+	Flows   time.Duration // between two evictions of the flow maps, which cost a walk of all their buckets
+	Listing time.Duration // between two listings of the machine's sockets; 0: only at the start
 }
 
 // Default returns the rhythm that sonde runs with: a wake-up costs more than a hundred records, so few of them.
 func Default() Config {
 	return Config{
-		Busy: 10 * time.Millisecond, Idle: 80 * time.Millisecond, Counters: time.Second, Listing: 15 * time.Second,
+		Busy: 10 * time.Millisecond, Idle: 80 * time.Millisecond, Losses: time.Second, Flows: 5 * time.Second,
+		Listing: 15 * time.Second,
 	}
 }
 
@@ -62,7 +64,8 @@ func (s *Source) Run(ctx context.Context, to source.Receiver) error {
 	if s.ready != nil {
 		s.ready()
 	}
-	wait, counters, listing := s.config.Busy, Now(), Now()
+	wait := s.config.Busy
+	losses, flows, listing := every(s.config.Losses), every(s.config.Flows), every(s.config.Listing)
 	for ctx.Err() == nil {
 		if s.set.Ring.Drain(Now(), to.Record) > 0 {
 			wait = s.config.Busy
@@ -71,12 +74,13 @@ func (s *Source) Run(ctx context.Context, to source.Receiver) error {
 		}
 		now := Now()
 		to.Tick(now)
-		if now-counters >= s.config.Counters {
-			counters = now
-			s.counters(now)
+		if losses.due(now) {
+			s.losses(now)
 		}
-		if s.config.Listing > 0 && now-listing >= s.config.Listing {
-			listing = now
+		if flows.due(now) {
+			s.flows(now)
+		}
+		if listing.due(now) {
 			if err := s.list(ctx, false); err != nil {
 				return err
 			}
@@ -87,14 +91,31 @@ func (s *Source) Run(ctx context.Context, to source.Receiver) error {
 	}
 	s.set.Detach() // nothing is written to the ring any more: what is read now is all
 	s.set.Ring.Drain(Now(), to.Record)
-	s.counters(Now())
+	s.losses(Now())
+	s.flows(Now())
 	return nil
 }
 
-func (s *Source) counters(now time.Duration) {
+// rhythm is something that is done at intervals.
+type rhythm struct{ last, interval time.Duration }
+
+func every(interval time.Duration) *rhythm { return &rhythm{Now(), interval} }
+
+func (r *rhythm) due(now time.Duration) bool {
+	if r.interval <= 0 || now-r.last < r.interval {
+		return false
+	}
+	r.last = now
+	return true
+}
+
+func (s *Source) losses(now time.Duration) {
 	if l := s.set.Lost(uint64(now)); l != nil {
 		s.to.Record(event.Bytes(l))
 	}
+}
+
+func (s *Source) flows(now time.Duration) {
 	s.set.Flows(uint64(now), func(f *event.Flow) { s.to.Record(event.Bytes(f)) })
 	s.set.Drops(uint64(now), func(d *event.Drops) { s.to.Record(event.Bytes(d)) })
 }
