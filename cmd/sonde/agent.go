@@ -24,6 +24,9 @@ import (
 	"sonde/probes/kernel"
 )
 
+// maxRing is far above what any machine needs; it keeps a slip of the finger from locking all memory.
+const maxRing = 1 << 30
+
 // captureFlags are the flags of every command that captures live.
 type captureFlags struct {
 	probes     probes.Config
@@ -101,6 +104,9 @@ func (c *captureFlags) parse(features *kernel.Features, scope filter.Scope, list
 	size, err := strconv.Atoi(c.ringSize)
 	if err != nil {
 		return usageError{fmt.Errorf("ring size %q: want a number of bytes", c.ringSize)}
+	}
+	if size > maxRing {
+		return usageError{fmt.Errorf("ring size %d: at most %d bytes", size, maxRing)}
 	}
 	c.probes.RingBytes = size
 	c.probes.Scope = probes.Scope{Ports: scope.Ports, PIDs: scope.PIDs}

@@ -84,6 +84,8 @@ type featureReport struct {
 	Name   string `json:"name"`
 	OK     bool   `json:"ok"`
 	Reason string `json:"reason,omitempty"`
+
+	untried bool
 }
 
 type hookReport struct {
@@ -164,9 +166,9 @@ func features(f *kernel.Features) []featureReport {
 
 func featureOf(name string, err error) featureReport {
 	if err != nil {
-		return featureReport{name, false, err.Error()}
+		return featureReport{Name: name, Reason: err.Error(), untried: errors.Is(err, kernel.ErrNotTried)}
 	}
-	return featureReport{name, true, ""}
+	return featureReport{Name: name, OK: true}
 }
 
 // readOnlyProof reads every instruction of every program that this binary carries.
@@ -204,7 +206,10 @@ func (r report) print(w io.Writer) {
 	fmt.Fprintf(&b, "kernel %s %s\n\nfeatures\n", r.Kernel, r.Arch)
 	for _, f := range r.Features {
 		mark := "yes"
-		if !f.OK {
+		switch {
+		case f.untried:
+			mark = "-  "
+		case !f.OK:
 			mark = "no "
 		}
 		line := fmt.Sprintf("  %s  %-34s %s", mark, f.Name, f.Reason)

@@ -143,6 +143,9 @@ func (f *observeFlags) summary(e env, k *capture, s *observeSink) {
 }
 
 func (f *observeFlags) sink(e env) (*observeSink, error) {
+	if f.limit < 0 || f.last < 0 || f.duration < 0 {
+		return nil, errors.New("--limit, --last and --duration cannot be negative; 0 switches them off")
+	}
 	c, err := f.filters.Config()
 	if err != nil {
 		return nil, err

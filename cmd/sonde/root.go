@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Exit codes. What a script may want to tell apart has a code of its own.
@@ -24,8 +25,6 @@ type usageError struct{ error }
 func execute(ctx context.Context, e env, args []string) int {
 	root := rootCommand(e)
 	root.SetArgs(args)
-	root.SetOut(e.stdout)
-	root.SetErr(e.stderr)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
@@ -56,15 +55,68 @@ other network namespaces) and Linux 5.10 or newer with BTF.`,
 		SilenceErrors: true,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usageError{fmt.Errorf("unknown command %q", args[0])}
+				return unknownCommand(cmd, args[0])
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(observeCommand(e), runCommand(e), doctorCommand(e), versionCommand(e))
+	root.SuggestionsMinimumDistance = 2
+	root.SetOut(e.stdout) // before the command for completion is made, which keeps it
+	root.SetErr(e.stderr)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{plain(err)} })
+	root.AddCommand(observeCommand(e), runCommand(e), doctorCommand(e), versionCommand(e), manCommand(e))
+	root.SetHelpCommand(helpCommand(root))
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Args = someShell
+		completion.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
 	return root
+}
+
+// unknownCommand is the error for a word that is no command, with the one that may have been meant.
+func unknownCommand(cmd *cobra.Command, word string) error {
+	if near := cmd.SuggestionsFor(word); len(near) > 0 {
+		return usageError{fmt.Errorf("unknown command %q, did you mean %q?", word, near[0])}
+	}
+	return usageError{fmt.Errorf("unknown command %q", word)}
+}
+
+// someShell: a command without a Run would answer any word with its help and exit code 0.
+func someShell(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("completion for %q: want bash, fish, powershell or zsh", args[0])}
+	}
+	return nil
+}
+
+// helpCommand is cobra's, but for a command that does not exist it fails instead of showing something else.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [command]",
+		Short: "Help about any command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(root, args[len(args)-max(1, len(rest))])
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	}
+}
+
+// plain undoes pflag's wrapping around the errors of filters, which name the flag and the value already.
+func plain(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	if _, ours := invalid.GetFlag().Value.(argument); ours {
+		return invalid.Unwrap()
+	}
+	return err
 }
 
 // noArgs refuses arguments with the exit code of a usage error.

@@ -37,7 +37,11 @@ func versionCommand(e env) *cobra.Command {
 		Short: "Print the version",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(e.stdout, "sonde %s %s %s/%s %s\n", version, revision(), runtime.GOOS, runtime.GOARCH,
+			commit := ""
+			if r := revision(); r != "" {
+				commit = " commit " + r
+			}
+			_, err := fmt.Fprintf(e.stdout, "sonde %s%s %s/%s %s\n", version, commit, runtime.GOOS, runtime.GOARCH,
 				runtime.Version())
 			return err
 		},
