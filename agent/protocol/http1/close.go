@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package http1
+
+import (
+	"bytes"
+	"time"
+
+	"sonde/agent/protocol"
+)
+
+// EOF implements protocol.Parser.
+func (c *Conn) EOF(d protocol.Dir, _ time.Duration) {
+	s := &c.side[d]
+	s.ended = true
+	if c.known && d != c.dir && (s.state == untilEOF || s.state == unframed) && c.cur != nil {
+		c.answered(s.last)
+		s.lose()
+	}
+}
+
+// Close implements protocol.Parser.
+func (c *Conn) Close(e protocol.Close) {
+	if e.Reason == "" {
+		e.Reason = "connection_closed"
+	}
+	r := &c.side[c.dir.Other()]
+	if c.cur != nil && e.Reason == "connection_closed" && (r.state == untilEOF || r.state == unframed) {
+		c.answered(r.last)
+	}
+	for _, x := range c.held {
+		reason := ""
+		if e.AckedKnown && e.SentAcked < x.end {
+			reason = "client_closed"
+		}
+		c.finish(x, reason, x.request.End)
+	}
+	c.held = c.held[:0]
+	c.closeHeads(e.Time)
+	if x := c.cur; x != nil {
+		c.cur = nil
+		c.sealAnswer(x)
+		c.finish(x, e.Reason, e.Time)
+	}
+	for _, x := range c.queue {
+		c.finish(x, c.reason(x, e.Reason), e.Time)
+	}
+	c.queue = c.queue[:0]
+	c.leave()
+}
+
+// closeHeads takes what came of heads that will never be whole.
+func (c *Conn) closeHeads(t time.Duration) {
+	for d := range c.side {
+		if s := &c.side[d]; s.state == atHead && bytes.IndexByte(s.buf, '\n') >= 0 {
+			c.cutHead(protocol.Dir(d), s, t)
+		}
+	}
+}
+
+// reason tells why a request whose answer never began has none.
+func (c *Conn) reason(e *exchange, reason string) string {
+	if c.blind && c.trusted == 0 {
+		return "lost"
+	}
+	if e.dir == protocol.Received && c.side[e.dir].ended {
+		return "client_closed"
+	}
+	return reason
+}

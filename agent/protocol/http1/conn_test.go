@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package http1
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"sonde/agent/model"
+	"sonde/agent/protocol"
+)
+
+// step is one call of a parser: ">" is the client's direction, "<" the server's; a number after it is a Skip.
+type step struct {
+	from string // ">", "<"
+	data string
+	skip uint64
+	eof  bool
+}
+
+func req(s string) step      { return step{from: ">", data: s} }
+func resp(s string) step     { return step{from: "<", data: s} }
+func reqSkip(n uint64) step  { return step{from: ">", skip: n} }
+func respSkip(n uint64) step { return step{from: "<", skip: n} }
+func reqEOF() step           { return step{from: ">", eof: true} }
+func respEOF() step          { return step{from: "<", eof: true} }
+func body(n int) string      { return strings.Repeat("x", n) }
+
+// observed runs steps on a parser and collects what it reports. Step n passes at time n+1 s, the first at 1 s.
+type observed struct {
+	shared *Shared
+	conn   *Conn
+	server bool // the observed socket is the server's
+	now    time.Duration
+	got    []model.Request
+}
+
+func observe(server bool) *observed {
+	o := &observed{server: server}
+	o.shared = NewShared(func(r *model.Request) {
+		x, h := *r, *r.HTTP
+		x.HTTP = &h
+		o.got = append(o.got, x)
+	})
+	o.conn = o.shared.New()
+	return o
+}
+
+func (o *observed) dir(s step) protocol.Dir {
+	if (s.from == ">") == o.server {
+		return protocol.Received
+	}
+	return protocol.Sent
+}
+
+func (o *observed) run(steps ...step) *observed {
+	for _, s := range steps {
+		o.now += time.Second
+		switch d := o.dir(s); {
+		case s.eof:
+			o.conn.EOF(d, o.now)
+		case s.skip > 0:
+			o.conn.Skip(d, s.skip, o.now)
+		default:
+			o.conn.Feed(d, []byte(s.data), o.now)
+		}
+	}
+	return o
+}
+
+func (o *observed) close(reason string) *observed {
+	o.now += time.Second
+	o.conn.Close(protocol.Close{Time: o.now, Reason: reason})
+	return o
+}
+
+// line is a request in a line: what a reader would want to know.
+func line(r *model.Request) string {
+	h := r.HTTP
+	s := fmt.Sprintf("%s %s %d %s", h.Method, h.Path, h.Status, r.Outcome)
+	if h.Method == "" {
+		s = fmt.Sprintf("- %d %s", h.Status, r.Outcome)
+	}
+	if r.Reason != "" {
+		s += " " + r.Reason
+	}
+	s += fmt.Sprintf(" %d/%d", r.RequestBytes, r.ResponseBytes)
+	if h.HeadTruncated {
+		s += " cut"
+	}
+	return s
+}
+
+func (o *observed) lines() string {
+	var l []string
+	for i := range o.got {
+		l = append(l, line(&o.got[i]))
+	}
+	return strings.Join(l, "\n")
+}
+
+func TestSmoke(t *testing.T) {
+	o := observe(true).run(req("GET /a HTTP/1.1\r\nHost: x\r\n\r\n"), resp("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
+		req("POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"), resp("HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"), respSkip(10), resp("0\r\n\r\n"))
+	o.close("x")
+	t.Log(o.lines())
+}

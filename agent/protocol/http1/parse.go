@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package http1
+
+import (
+	"bytes"
+)
+
+// head is what matters of a message's head. Its slices point into the bytes that were read.
+type head struct {
+	line   []byte // the start line, without its end
+	folded bool   // a field goes on in the next line
+
+	method, target []byte // of a request
+	status         int    // of a response
+	version        []byte // "1.1"
+
+	fields
+}
+
+// fields are the header fields that matter. A field that came twice has its first value, unless RFC 9110 joins them.
+type fields struct {
+	host, agent, upgrade []byte
+	length               uint64
+	hasLength            bool
+	badLength            bool // not a number, or two different ones (RFC 9112 6.3)
+	coded                bool // has a transfer coding other than identity
+	chunked              bool // the last one is chunked
+	expects              bool // Expect: 100-continue
+}
+
+// scan reads the head that p begins with and returns its length, the empty line included. It returns 0 when the head goes
+// on behind p; then the fields of whole lines are set.
+func (h *head) scan(p []byte) int {
+	h.line, h.folded, h.fields = nil, false, fields{}
+	for i := 0; i < len(p); {
+		n := bytes.IndexByte(p[i:], '\n')
+		if n < 0 {
+			return 0
+		}
+		l := p[i : i+n]
+		i += n + 1
+		if n > 0 && l[n-1] == '\r' { // RFC 9112 2.2: a line may end without CR
+			l = l[:n-1]
+		}
+		switch {
+		case len(l) == 0:
+			return i
+		case h.line == nil:
+			h.line = l
+		case l[0] == ' ' || l[0] == '\t':
+			h.folded = true
+		default:
+			h.field(l)
+		}
+	}
+	return 0
+}
+
+// read is scan, and again for a head with folded lines (RFC 9112 5.2), which are rare. scratch holds the unfolded head.
+func (h *head) read(p []byte, scratch *[]byte) int {
+	n := h.scan(p)
+	if !h.folded {
+		return n
+	}
+	whole := p
+	if n > 0 {
+		whole = p[:n]
+	}
+	*scratch = unfold((*scratch)[:0], whole)
+	h.scan(*scratch)
+	return n
+}
+
+// unfold joins lines that begin with white space to the line before, except to the start line (RFC 9112 2.2).
+func unfold(to, p []byte) []byte {
+	for first := true; len(p) > 0; first = false {
+		n := bytes.IndexByte(p, '\n') + 1
+		if n == 0 {
+			return append(to, p...)
+		}
+		l := p[:n]
+		p = p[n:]
+		to = append(to, l...)
+		for len(p) > 0 && (p[0] == ' ' || p[0] == '\t') {
+			if n = bytes.IndexByte(p, '\n') + 1; n == 0 {
+				n = len(p)
+			}
+			if !first {
+				to = append(bytes.TrimRight(to, "\r\n"), p[:n]...)
+			}
+			p = p[n:]
+		}
+	}
+	return to
+}
+
+// headEnd returns the length of the head that p begins with, or 0 when it goes on behind p. No head ends in p[:from].
+func headEnd(p []byte, from int) int {
+	for i := from; i < len(p); {
+		n := bytes.IndexByte(p[i:], '\n')
+		if n < 0 {
+			return 0
+		}
+		i += n + 1
+		if i < len(p) && p[i] == '\n' {
+			return i + 1
+		}
+		if i+1 < len(p) && p[i] == '\r' && p[i+1] == '\n' {
+			return i + 2
+		}
+	}
+	return 0
+}
+
+// field reads a field line. The length of the name and its first letter tell nearly all fields apart.
+func (h *head) field(l []byte) {
+	switch l[0] | 0x20 {
+	case 'h':
+		if v, ok := value(l, "host"); ok && h.host == nil {
+			h.host = v
+		}
+	case 'u':
+		if v, ok := value(l, "user-agent"); ok && h.agent == nil {
+			h.agent = v
+		} else if v, ok := value(l, "upgrade"); ok && h.upgrade == nil {
+			h.upgrade = v
+		}
+	case 'c':
+		if v, ok := value(l, "content-length"); ok {
+			h.contentLength(v)
+		}
+	case 't':
+		if v, ok := value(l, "transfer-encoding"); ok {
+			h.transferEncoding(v)
+		}
+	case 'e':
+		if v, ok := value(l, "expect"); ok {
+			h.expects = equalFold(v, "100-continue")
+		}
+	}
+}
+
+// value returns the value of a field line whose name is name, which is in lower case.
+func value(l []byte, name string) ([]byte, bool) {
+	if len(l) <= len(name) || l[len(name)] != ':' || !equalFold(l[:len(name)], name) {
+		return nil, false
+	}
+	return trim(l[len(name)+1:]), true
+}
+
+// trim removes what RFC 9110 5.6.3 allows around a value, and line ends that unfold left.
+func trim(v []byte) []byte {
+	for len(v) > 0 && isSpace(v[0]) {
+		v = v[1:]
+	}
+	for len(v) > 0 && isSpace(v[len(v)-1]) {
+		v = v[:len(v)-1]
+	}
+	return v
+}
+
+func isSpace(b byte) bool { return b == ' ' || b == '\t' || b == '\r' }
+
+// equalFold tells whether v is word, which is in lower case, in any case.
+func equalFold(v []byte, word string) bool {
+	if len(v) != len(word) {
+		return false
+	}
+	for i := range len(word) {
+		if b := v[i]; b != word[i] && (b|0x20 != word[i] || !isLetter(b)) {
+			return false
+		}
+	}
+	return true
+}
+
+// contentLength reads a length, or a list of equal lengths (RFC 9110 8.6).
+func (h *head) contentLength(v []byte) {
+	for more := true; more; {
+		var one []byte
+		one, v, more = bytes.Cut(v, []byte(","))
+		n, ok := number(trim(one))
+		if !ok || h.hasLength && n != h.length {
+			h.badLength = true
+			return
+		}
+		h.length, h.hasLength = n, true
+	}
+}
+
+func number(v []byte) (uint64, bool) {
+	if len(v) == 0 || len(v) > 18 { // 10^18 bytes are more than any body, and cannot overflow
+		return 0, false
+	}
+	n := uint64(0)
+	for _, b := range v {
+		if !isDigit(b) {
+			return 0, false
+		}
+		n = n*10 + uint64(b-'0')
+	}
+	return n, true
+}
+
+// transferEncoding notes whether the last coding is chunked. Several lines are one list (RFC 9110 5.3).
+func (h *head) transferEncoding(v []byte) {
+	for more := true; more; {
+		var one []byte
+		one, v, more = bytes.Cut(v, []byte(","))
+		one, _, _ = bytes.Cut(one, []byte(";"))
+		one = trim(one)
+		if len(one) == 0 || equalFold(one, "identity") { // RFC 2616 had identity
+			continue
+		}
+		h.coded, h.chunked = true, equalFold(one, "chunked")
+	}
+}
+
+// request reads a request line (RFC 9112 3). White space around its parts may be longer than it should be.
+func (h *head) request(l []byte) bool {
+	for len(l) > 0 && isSpace(l[len(l)-1]) {
+		l = l[:len(l)-1]
+	}
+	n := methodEnd(l)
+	if n == 0 || n == len(l) || l[n] != ' ' {
+		return false
+	}
+	target := l[n:]
+	i := bytes.LastIndexByte(target, ' ')
+	version, ok := version(target[i+1:])
+	target = trim(target[:i])
+	if !ok || len(target) == 0 {
+		return false
+	}
+	h.method, h.target, h.version = l[:n], target, version
+	return true
+}
+
+// methodEnd returns the length of the token that l begins with, 0 when it is too long for a method.
+func methodEnd(l []byte) int {
+	n := 0
+	for n < len(l) && isTokenByte(l[n]) {
+		n++
+	}
+	if n > maxMethod {
+		return 0
+	}
+	return n
+}
+
+// RFC 9110 5.6.2
+func isTokenByte(b byte) bool {
+	switch b {
+	case '!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~':
+		return true
+	}
+	return isLetter(b) || isDigit(b)
+}
+
+// version returns "1.1" of "HTTP/1.1".
+func version(v []byte) ([]byte, bool) {
+	if len(v) != len("HTTP/1.1") || string(v[:len(version1)]) != version1 || !isDigit(v[len(version1)]) {
+		return nil, false
+	}
+	return v[len("HTTP/"):], true
+}
+
+// response reads a status line (RFC 9112 4). The reason phrase and the space before it may be absent.
+func (h *head) response(l []byte) bool {
+	const short = "HTTP/1.1 200"
+	if len(l) < len(short) || l[8] != ' ' || len(l) > len(short) && l[len(short)] != ' ' {
+		return false
+	}
+	version, ok := version(l[:8])
+	if !ok {
+		return false
+	}
+	n, ok := number(l[9:len(short)])
+	if !ok || n < 100 {
+		return false
+	}
+	h.status, h.version = int(n), version
+	return true
+}

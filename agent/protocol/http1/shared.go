@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package http1
+
+import (
+	"hash/maphash"
+
+	"sonde/agent/protocol"
+)
+
+// Limits. What lies beyond them is counted, not kept.
+const (
+	MaxHead  = 16 << 10 // bytes of a head that are put together, for each direction
+	MaxQueue = 128      // requests that wait for their answer; beyond it the oldest is given up ("pipeline_limit")
+	MaxPath  = 4 << 10  // bytes of a path that are kept; what is behind is cut off without a mark
+	MaxField = 256      // bytes of a host, a user agent or an upgrade that are kept
+)
+
+// Limits of what is kept for the next use.
+const (
+	tableSize   = 4096 // strings, a power of two
+	maxBuffers  = 64
+	maxFree     = 1024
+	firstBuffer = 2048 // bytes
+)
+
+// Shared is what the parsers of one agent have in common: strings seen before and memory for the next use.
+// Not safe for concurrent use, and neither are its parsers together.
+type Shared struct {
+	emit      protocol.Emit
+	seed      maphash.Seed
+	table     [tableSize]string
+	conns     []*Conn
+	exchanges []*exchange
+	buffers   [][]byte
+	head      head   // of the message at hand
+	unfolded  []byte // of the same
+
+	// Resyncs counts how often a direction was found out of step: bytes that are no message, or a gap in a head.
+	Resyncs uint64
+}
+
+// NewShared returns the shared part. emit gets every finished request; what it points to is valid during the call.
+func NewShared(emit protocol.Emit) *Shared {
+	return &Shared{emit: emit, seed: maphash.MakeSeed()}
+}
+
+// intern returns the first limit bytes of b as a string, without allocating when the same bytes came lately.
+//
+// Each string has two places in the table, the new one takes the first and moves its string to the second. So the table
+// is bounded (tableSize strings of MaxField bytes) and a flood of new strings cannot push out those in use for long.
+func (s *Shared) intern(b []byte, limit int) string {
+	b = b[:min(len(b), limit)]
+	if len(b) == 0 {
+		return ""
+	}
+	if len(b) > MaxField {
+		return string(b)
+	}
+	i := maphash.Bytes(s.seed, b) % tableSize
+	if s.table[i] == string(b) {
+		return s.table[i]
+	}
+	if j := i ^ 1; s.table[j] == string(b) {
+		return s.table[j]
+	}
+	v := string(b)
+	s.table[i], s.table[i^1] = v, s.table[i]
+	return v
+}
+
+func (s *Shared) buffer() []byte {
+	if n := len(s.buffers); n > 0 {
+		b := s.buffers[n-1]
+		s.buffers = s.buffers[:n-1]
+		return b[:0]
+	}
+	return make([]byte, 0, firstBuffer)
+}
+
+func (s *Shared) giveBack(b []byte) {
+	if b != nil && len(s.buffers) < maxBuffers {
+		s.buffers = append(s.buffers, b)
+	}
+}
+
+func (s *Shared) exchange() *exchange {
+	if n := len(s.exchanges); n > 0 {
+		e := s.exchanges[n-1]
+		s.exchanges = s.exchanges[:n-1]
+		*e = exchange{}
+		return e
+	}
+	return &exchange{}
+}
+
+func (s *Shared) recycle(e *exchange) {
+	if len(s.exchanges) < maxFree {
+		s.exchanges = append(s.exchanges, e)
+	}
+}
+
+// New returns a parser for one connection. Give it back with Release.
+func (s *Shared) New() *Conn {
+	if n := len(s.conns); n > 0 {
+		c := s.conns[n-1]
+		s.conns = s.conns[:n-1]
+		return c
+	}
+	return &Conn{shared: s}
+}
+
+// Release gives the parser back without a report of what is open (see Close). It must not be used afterwards.
+func (c *Conn) Release() {
+	s := c.shared
+	for d := range c.side {
+		s.giveBack(c.side[d].buf)
+	}
+	for _, e := range c.queue {
+		s.recycle(e)
+	}
+	for _, e := range c.held {
+		s.recycle(e)
+	}
+	if c.cur != nil {
+		s.recycle(c.cur)
+	}
+	*c = Conn{shared: s, queue: c.queue[:0], held: c.held[:0]}
+	if len(s.conns) < maxFree {
+		s.conns = append(s.conns, c)
+	}
+}
