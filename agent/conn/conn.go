@@ -86,16 +86,16 @@ func (c *Conn) setTuple(t *event.Tuple) {
 func (c *Conn) segment(s *event.Segment, head, tail []byte) {
 	at := event.Time(&s.Hdr)
 	c.last = at
-	c.acked, c.received = s.BytesAcked, s.BytesReceived
-	c.facts = model.TCPFacts{SRTT: time.Duration(s.SrttUs) * time.Microsecond, Retransmits: s.Retransmits}
+	if s.Dir == event.DirSent { // records of received bytes have no facts
+		c.acked, c.received = s.BytesAcked, s.BytesReceived
+		c.facts = model.TCPFacts{SRTT: time.Duration(s.SrttUs) * time.Microsecond, Retransmits: s.Retransmits}
+	}
 	d, o := &c.dirs[s.Dir], &c.dirs[s.Dir^1]
 	if d.conn == nil {
 		c.dirs[0].conn, c.dirs[1].conn, c.dirs[1].dir = c, c, protocol.Received
 	}
 	c.t.current = c
-	if s.OtherNext != 0 { // 0: nothing seen in the other direction yet
-		o.stream.Reached(s.OtherNext, at, o)
-	}
+	c.catchUp(s, d, o)
 	if s.Hdr.Flags&event.SegmentTurn != 0 {
 		c.turn(head)
 	}
@@ -104,6 +104,26 @@ func (c *Conn) segment(s *event.Segment, head, tail []byte) {
 		FIN: s.TcpFlags&event.TCPFin != 0, Ahead: s.Hdr.Flags&event.SegmentAhead != 0,
 	}
 	d.stream.Append(&g, d)
+}
+
+// catchUp passes over what a record proves to have passed before it without a record of its own: lost, or over the budget.
+// What is missing of the direction d before a new turn belongs to its last turn, so it comes before what the other
+// direction o said in between.
+func (c *Conn) catchUp(s *event.Segment, d, o *direction) {
+	at := event.Time(&s.Hdr)
+	lost := s.Lost > 0 && !c.midStream
+	if lost && !d.stream.Started() {
+		d.stream.StartAt(s.Seq - 1) // the first records were lost: how many bytes they held is not known, only that it was some
+	}
+	if s.OtherNext != 0 && lost && d.stream.Started() && !o.stream.Started() {
+		o.stream.StartAt(s.OtherNext - 1)
+	}
+	if s.Hdr.Flags&(event.SegmentTurn|event.SegmentAhead) == event.SegmentTurn && d.stream.Started() {
+		d.stream.Reached(s.Seq, at, d)
+	}
+	if s.OtherNext != 0 { // 0: nothing seen in the other direction yet
+		o.stream.Reached(s.OtherNext, at, o)
+	}
 }
 
 // turn looks at the first bytes of a turn: a parser follows the connection as long as it may be its protocol.
