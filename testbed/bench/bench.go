@@ -61,6 +61,7 @@ type sample struct {
 	Scenario, Config string
 	Round            int
 	Traffic          traffic
+	Served           int           // requests that reached the server, by its own count: a client that stops leaves some uncounted
 	ServerCPU        time.Duration // of the server, over the load
 	AgentCPU         time.Duration // of sonde, over the load and until it has reported everything
 	ResidentBytes    int64         // of sonde, at its peak
@@ -172,6 +173,10 @@ func (b *bench) start() (*harness.Daemon, error) {
 }
 
 func (b *bench) measureSonde(sc scenario, countTime bool, server *apps.Server, s *sample) error {
+	served, err := servedBy(server)
+	if err != nil {
+		return err
+	}
 	d, err := b.start()
 	if err != nil {
 		return err
@@ -200,7 +205,15 @@ func (b *bench) measureSonde(sc scenario, countTime bool, server *apps.Server, s
 	if err := b.underLoad(sc, server, s); err != nil {
 		return err
 	}
-	return s.readSonde(d, server.Name(), before, cpu, programs)
+	if err := s.readSonde(d, server.Name(), before, cpu, programs); err != nil {
+		return err
+	}
+	now, err := servedBy(server)
+	s.Served = now - served
+	if server.Kind == apps.Nginx {
+		s.Served-- // this second asking
+	}
+	return err
 }
 
 // readSonde takes the agent's side of a sample once its counts stand still.
@@ -236,7 +249,8 @@ func readCounts(d *harness.Daemon, service string) (counts, error) {
 	}, err
 }
 
-// settledCounts waits until two readings 200 ms apart agree: records wait in the ring for a reader that wakes by time.
+// settledCounts waits until two readings 200 ms apart agree on the server's requests: records wait in the ring for a reader that wakes
+// by time. The other counts are of the whole machine, which may have traffic of its own.
 func settledCounts(d *harness.Daemon, service string) (counts, error) {
 	last, err := readCounts(d, service)
 	for range 50 {
@@ -245,7 +259,7 @@ func settledCounts(d *harness.Daemon, service string) (counts, error) {
 		if nextErr != nil || err != nil {
 			return now, nextErr
 		}
-		if now == last {
+		if now.server == last.server {
 			return now, nil
 		}
 		last = now

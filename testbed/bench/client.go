@@ -5,12 +5,16 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
+	"sonde/testbed/apps"
 	"sonde/testbed/apps/load"
 )
 
@@ -81,4 +85,37 @@ func (b *bench) pace(addr, path string, conns int, rate float64, d time.Duration
 		return traffic{}, fmt.Errorf("loadclient: %w", err)
 	}
 	return traffic{Requests: r.Total, PerSec: float64(r.Total) * 1e9 / float64(r.ElapsedNS), P50: r.P50, P99: r.P99}, nil
+}
+
+// servedBy asks a server how many requests it has served. nginx counts the asking as well, goserver does not.
+func servedBy(s *apps.Server) (int, error) {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	resp, err := client.Get(s.URL() + "/count")
+	if err != nil {
+		return 0, fmt.Errorf("ask %s for its count: %w", s.Kind, err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, fmt.Errorf("ask %s for its count: %w", s.Kind, err)
+	}
+	return parseServed(s, string(b))
+}
+
+// parseServed reads goserver's plain number, or the third figure under "server accepts handled requests" of stub_status.
+func parseServed(s *apps.Server, page string) (int, error) {
+	text := page
+	if s.Kind == apps.Nginx {
+		_, rest, _ := strings.Cut(page, "handled requests\n")
+		fields := strings.Fields(rest)
+		if len(fields) < 3 {
+			return 0, fmt.Errorf("no count in stub_status: %q", page)
+		}
+		text = fields[2]
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(text))
+	if err != nil {
+		return 0, fmt.Errorf("count of %s: %w", s.Kind, err)
+	}
+	return n, nil
 }

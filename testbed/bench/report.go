@@ -101,7 +101,7 @@ func (r *report) ratio(scenario, config string, figure func(sample) float64) spr
 }
 
 var columns = []string{"load", "configuration", "throughput / none", "requests/s", "server CPU us/request", "/ none", "p50 / none", "p99 / none",
-	"agent CPU s per 1 M", "BPF ns/request", "peak MB", "reported / sent", "lost"}
+	"agent CPU s per 1 M", "BPF ns/request", "peak MB", "reported / served", "lost"}
 
 // print writes the report as Markdown.
 func (r *report) print(w io.Writer) {
@@ -127,7 +127,7 @@ func median50(s sample) float64   { return float64(s.Traffic.P50) }
 func tail99(s sample) float64     { return float64(s.Traffic.P99) }
 func agentCost(s sample) float64  { return perRequest(s.AgentCPU, s.Traffic.Requests) / 1000 } // us a request is s a million
 func peakMB(s sample) float64     { return float64(s.ResidentBytes) / (1 << 20) }
-func reported(s sample) float64   { return s.Reported / float64(max(1, s.Traffic.Requests)) }
+func reported(s sample) float64   { return s.Reported / float64(max(1, s.Served)) }
 func lost(s sample) float64       { return s.Lost }
 
 func bpfCost(s sample) float64 {
