@@ -31,6 +31,7 @@ type side struct {
 	strict  bool // was out of step, or joined: only what surely is a message begins one
 	ended   bool
 	chunked bool // the message being read is
+	doubt   doubt
 	filled  bool // inTrailer: the line at hand is not empty
 	digits  uint8
 	gap     gap
@@ -151,6 +152,9 @@ func (c *Conn) requestTurn(s *side) {
 	if s.state == outOfStep && c.interim && c.sending != nil {
 		return // the rest of a request with a truncated head, which waited for 100 Continue
 	}
+	if s.doubt.open {
+		s.try()
+	}
 	if s.state == outOfStep || s.state == unframed && c.sending == nil {
 		s.strict = s.strict || s.state == unframed
 		s.enter(atHead)
@@ -168,7 +172,7 @@ func (s *side) enter(to state) {
 	s.state, s.left, s.digits, s.filled, s.gap = to, 0, 0, false, gap{}
 }
 
-// read consumes some of p, at least a byte, and returns how many.
+// read consumes some of p and returns how many; none when only the state changed.
 func (c *Conn) read(d protocol.Dir, s *side, p []byte, t time.Duration) int {
 	n := len(p)
 	switch s.state {
@@ -195,7 +199,7 @@ func (c *Conn) read(d protocol.Dir, s *side, p []byte, t time.Duration) int {
 	return n
 }
 
-// pass consumes up to n bytes that were not seen, at least one, and returns how many.
+// pass consumes up to n bytes that were not seen and returns how many; none when only the state changed.
 func (c *Conn) pass(d protocol.Dir, s *side, n uint64, t time.Duration) uint64 {
 	switch s.state {
 	case inBody, inChunk:
@@ -208,6 +212,10 @@ func (c *Conn) pass(d protocol.Dir, s *side, n uint64, t time.Duration) uint64 {
 		s.pos += n
 		return n
 	case atHead:
+		if s.doubt.tried {
+			c.resume(d, s, s.takeBuf(), t)
+			return 0
+		}
 		c.missHead(d, s, t)
 	case inSize, inExtension, inTrailer:
 		c.shared.Resyncs++

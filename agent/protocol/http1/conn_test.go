@@ -12,7 +12,7 @@ import (
 	"sonde/agent/protocol"
 )
 
-// step is one call of a parser: ">" is the client's direction, "<" the server's; a number after it is a Skip.
+// step is one call of a parser: ">" is the client's direction, "<" the server's.
 type step struct {
 	from string // ">", "<"
 	data string
@@ -101,9 +101,26 @@ func (o *observed) lines() string {
 	return strings.Join(l, "\n")
 }
 
-func TestSmoke(t *testing.T) {
-	o := observe(true).run(req("GET /a HTTP/1.1\r\nHost: x\r\n\r\n"), resp("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
-		req("POST /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"), resp("HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"), respSkip(10), resp("0\r\n\r\n"))
-	o.close("x")
-	t.Log(o.lines())
+// exchangeTest is a conversation and what is reported of it, a request in a line.
+type exchangeTest struct {
+	name  string
+	steps []step
+	want  string
+	close string // reason; "" for a connection that stays open
+	role  string // "client" when the observed socket is the client's
+}
+
+func runExchangeTests(t *testing.T, tests []exchangeTest) {
+	t.Helper()
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			o := observe(test.role != "client").run(test.steps...)
+			if test.close != "" {
+				o.close(test.close)
+			}
+			if got := o.lines(); got != test.want {
+				t.Errorf("got\n%s\nwant\n%s", got, test.want)
+			}
+		})
+	}
 }

@@ -12,8 +12,7 @@ import (
 // cutHead reads a head whose rest will not be seen and reports whether it began a message. What is behind it in that
 // direction is unknown until the other direction has spoken.
 func (c *Conn) cutHead(d protocol.Dir, s *side, t time.Duration) bool {
-	p := s.buf
-	s.buf = nil
+	p := s.takeBuf()
 	defer c.shared.giveBack(p)
 	s.body = 0
 	var h head // the shared one may hold the answer to this very request

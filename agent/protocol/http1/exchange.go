@@ -15,14 +15,16 @@ type exchange struct {
 	request model.Request
 	http    model.HTTP
 
-	dir     protocol.Dir // that the request travels in
-	turn    uint32       // of that direction in which it began
-	from    uint64       // position in that direction at which it began
-	end     uint64       // position in the other direction behind its answer
-	head    bool         // HEAD
-	connect bool         // CONNECT
-	guess   bool         // bytes that are no request: reported only when an HTTP response answers them
-	ghost   bool         // reported before its answer came: the answer is passed over
+	dir       protocol.Dir // that the request travels in
+	turn      uint32       // of that direction in which it began
+	from      uint64       // position in that direction at which it began
+	end       uint64       // position in the other direction behind its answer
+	head      bool         // HEAD
+	connect   bool         // CONNECT
+	expects   bool         // waits for 100 Continue
+	continued bool         // and got it
+	guess     bool         // bytes that are no request: reported only when an HTTP response answers them
+	ghost     bool         // reported before its answer came: the answer is passed over
 }
 
 // setRequest takes what a request head says.
@@ -32,6 +34,7 @@ func (e *exchange) setRequest(s *Shared, h *head) {
 	d.Version = s.intern(h.version, MaxField)
 	d.Host = s.intern(h.host, MaxField)
 	d.UserAgent = s.intern(h.agent, MaxField)
+	e.expects = h.expects
 	e.head, e.connect = d.Method == "HEAD", d.Method == "CONNECT"
 	if h.target == nil {
 		return

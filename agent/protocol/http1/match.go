@@ -59,7 +59,7 @@ func (c *Conn) match(t time.Duration) *exchange {
 	}
 	if r := &c.side[c.dir]; len(c.queue) == 0 && r.state == atHead && len(r.buf) > 0 {
 		if !c.cutHead(c.dir, r, t) { // the server did not wait for the rest: 400, 408, 431
-			c.notHTTP(c.dir, r)
+			c.notHTTP(c.dir, r, nil, t)
 		}
 	}
 	if len(c.queue) == 0 {
@@ -115,6 +115,9 @@ func (c *Conn) answered(t time.Duration) {
 	}
 	c.cur = nil
 	c.sealAnswer(e)
+	if e == c.sending {
+		c.side[e.dir].doubtBody(e)
+	}
 	if e.dir == protocol.Received && c.side[e.dir].ended && !e.ghost {
 		c.seal(e)
 		e.request.End = t
@@ -159,8 +162,12 @@ func (c *Conn) discard() {
 	c.queue, c.sending = c.queue[:0], nil
 }
 
-// notHTTP passes over bytes that begin no message. If they are answered by one they were meant as a request.
-func (c *Conn) notHTTP(d protocol.Dir, s *side) {
+// notHTTP passes over p, which begins no message. If it is answered by one it was meant as a request.
+func (c *Conn) notHTTP(d protocol.Dir, s *side, p []byte, t time.Duration) {
+	if s.doubt.tried {
+		c.resume(d, s, p, t)
+		return
+	}
 	c.shared.Resyncs++
 	if n := len(c.queue); n > 0 && c.queue[0].guess && c.queue[0].dir != d { // nor is the answer
 		c.discard()

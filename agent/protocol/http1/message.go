@@ -14,7 +14,7 @@ func (c *Conn) readHead(d protocol.Dir, s *side, p []byte, t time.Duration) int 
 	if len(s.buf) > 0 {
 		return c.growHead(d, s, p, t)
 	}
-	if p[0] == '\r' || p[0] == '\n' { // RFC 9112 2.2
+	if (p[0] == '\r' || p[0] == '\n') && !s.doubt.tried { // RFC 9112 2.2
 		s.pos++
 		return 1
 	}
@@ -22,7 +22,7 @@ func (c *Conn) readHead(d protocol.Dir, s *side, p []byte, t time.Duration) int 
 	h := &c.shared.head
 	if n := h.read(p[:min(len(p), MaxHead)], &c.shared.unfolded); n > 0 { // nearly always: read in place
 		s.pos += uint64(n)
-		c.message(d, s, h, t)
+		c.message(d, s, h, p[:n], t)
 		return n
 	}
 	return c.growHead(d, s, p, t)
@@ -34,7 +34,7 @@ func (c *Conn) growHead(d protocol.Dir, s *side, p []byte, t time.Duration) int 
 	p = p[:min(len(p), MaxHead-old)]
 	if old == 0 && !c.possible(d, s, p) {
 		s.pos += uint64(len(p))
-		c.notHTTP(d, s)
+		c.notHTTP(d, s, p, t)
 		return len(p)
 	}
 	if s.buf == nil {
@@ -47,17 +47,20 @@ func (c *Conn) growHead(d protocol.Dir, s *side, p []byte, t time.Duration) int 
 		s.buf = nil
 		h := &c.shared.head
 		h.read(whole[:n], &c.shared.unfolded)
-		c.message(d, s, h, t)
+		c.message(d, s, h, whole[:n], t)
 		c.shared.giveBack(whole)
 		return n - old
 	}
 	s.pos += uint64(len(p))
 	switch {
 	case !c.possible(d, s, s.buf):
-		c.dropHead(s)
-		c.notHTTP(d, s)
+		whole := s.takeBuf()
+		c.notHTTP(d, s, whole, t)
+		c.shared.giveBack(whole)
 	case len(s.buf) >= MaxHead:
-		c.cutHead(d, s, t)
+		if !c.cutHead(d, s, t) {
+			c.notHTTP(d, s, nil, t)
+		}
 	}
 	return len(p)
 }
@@ -81,10 +84,13 @@ func (c *Conn) kindOf(d protocol.Dir, s *side, h *head, l []byte) kind {
 	if c.mayRespond(d) && h.response(l) {
 		return response
 	}
-	if c.mayRequest(d) && h.request(l) && (!s.strict || Probe(l) == protocol.GuessRequest) {
-		return request
+	if !c.mayRequest(d) || !h.request(l) {
+		return nothing
 	}
-	return nothing
+	if s.strict && (Probe(l) != protocol.GuessRequest || bytes.IndexByte(h.target, ' ') >= 0) {
+		return nothing
+	}
+	return request
 }
 
 func (c *Conn) mayRequest(d protocol.Dir) bool { return !c.sure || d == c.dir }
@@ -111,8 +117,8 @@ func (c *Conn) possible(d protocol.Dir, s *side, p []byte) bool {
 	return n > 0 && (n == len(p) || p[n] == ' ')
 }
 
-// message takes a whole head.
-func (c *Conn) message(d protocol.Dir, s *side, h *head, t time.Duration) {
+// message takes a whole head; p is its bytes.
+func (c *Conn) message(d protocol.Dir, s *side, h *head, p []byte, t time.Duration) {
 	s.body = s.pos
 	switch c.kindOf(d, s, h, h.line) {
 	case request:
@@ -121,14 +127,14 @@ func (c *Conn) message(d protocol.Dir, s *side, h *head, t time.Duration) {
 	case response:
 		c.response(d, s, h, t)
 	default:
-		c.notHTTP(d, s)
+		c.notHTTP(d, s, p, t)
 	}
 }
 
 // request begins an exchange.
 func (c *Conn) request(d protocol.Dir, s *side, h *head) *exchange {
 	c.learn(d)
-	s.strict = false
+	s.strict, s.doubt = false, doubt{}
 	c.noteTurn(s)
 	if len(c.queue) >= MaxQueue {
 		c.overflow(s.last)
@@ -196,6 +202,7 @@ func (c *Conn) interimResponse(s *side) {
 	c.interim = true
 	if c.ghosts == 0 && len(c.queue) > 0 && !c.queue[0].guess {
 		c.queue[0].request.ResponseBytes += s.pos - s.from
+		c.queue[0].continued = true
 	}
 }
 
