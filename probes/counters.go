@@ -87,7 +87,7 @@ func (s *Set) Drops(now uint64, f func(*event.Drops)) {
 	if m == nil {
 		return
 	}
-	var key uint32
+	var key uint64
 	var perCPU []uint64
 	for it := m.Iterate(); it.Next(&key, &perCPU); {
 		sum := uint64(0)
@@ -99,7 +99,7 @@ func (s *Set) Drops(now uint64, f func(*event.Drops)) {
 		}
 		e := event.Drops{
 			Hdr:     event.Header{Time: now, Kind: uint8(event.KindDrops)},
-			Packets: sum - s.drops[key], Reason: key >> 16, Protocol: key & 0xffff,
+			Packets: sum - s.drops[key], Reason: uint32(key >> 16), Protocol: uint32(key & 0xffff),
 		}
 		s.drops[key] = sum
 		event.SetDropName(&e, s.dropName(e.Reason))

@@ -30,7 +30,7 @@ type Set struct {
 	flowValues []event.FlowValue
 
 	lost  event.Lost
-	drops map[uint32]uint64
+	drops map[uint64]uint64
 	names map[uint32]string // of drop reasons
 }
 
@@ -42,7 +42,7 @@ func Load(plan hooks.Plan, c Config) (*Set, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Set{config: c, programs: map[string]*ebpf.Program{}, maps: map[string]*ebpf.Map{}, drops: map[uint32]uint64{}}
+	s := &Set{config: c, programs: map[string]*ebpf.Program{}, maps: map[string]*ebpf.Map{}, drops: map[uint64]uint64{}}
 	if err := s.load(plan); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -62,6 +62,11 @@ func (s *Set) load(plan hooks.Plan) error {
 		return err
 	}
 	s.names = dropReasons()
+	if m := s.maps["drops"]; m != nil { // where the map is full, drops are counted here
+		if err := m.Put(uint64(0), make([]uint64, ebpf.MustPossibleCPU())); err != nil {
+			return fmt.Errorf("prepare the count of drops: %w", err)
+		}
+	}
 	return s.attach(plan)
 }
 

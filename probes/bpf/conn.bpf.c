@@ -38,11 +38,11 @@ struct {
 	__type(value, u64);
 } actors SEC(".maps");
 
-/* enum skb_drop_reason << 16 | protocol (host order) -> packets. Full: counted under reason 0, protocol 0. */
+/* enum skb_drop_reason << 16 | protocol (host order) -> packets. Full: counted under 0, which user space puts in. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(max_entries, 1024);
-	__type(key, u32);
+	__type(key, u64);
 	__type(value, u64);
 } drops SEC(".maps");
 
@@ -59,6 +59,13 @@ static __always_inline void scope_add(u32 kind, u64 value)
 	u8 one = 1;
 
 	bpf_map_update_elem(&scope, &key, &one, BPF_ANY);
+}
+
+static __always_inline void scope_remove(u32 kind, u64 value)
+{
+	struct scope_key key = { .kind = kind, .value = value };
+
+	bpf_map_delete_elem(&scope, &key);
 }
 
 static __always_inline int port_wanted(const struct tuple *t)
@@ -132,6 +139,8 @@ static __always_inline void connection_closed(struct sock *sk, int oldstate)
 	sock_tuple(&t, sk);
 	self = sock_is_self(key);
 	bpf_map_delete_elem(&actors, &key);
+	if (scope_mask & SCOPE_PID)
+		scope_remove(SCOPE_SOCK, key);
 	if (self || !port_wanted(&t))
 		return;
 	e = output_reserve(EVENT_CLOSE, sizeof(*e));
@@ -168,26 +177,36 @@ static __always_inline int conn_state(struct sock *sk, int oldstate, int newstat
 	return 0;
 }
 
+static __always_inline int sock_is_closed_tcp(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE;
+}
+
 /* A process reads from or writes to a socket. Only the first use by another process than before makes a record. */
 static __always_inline int conn_actor(struct sock *sk)
 {
 	u64 key = (u64)sk, who = bpf_get_current_pid_tgid();
 	u64 *last = bpf_map_lookup_elem(&actors, &key);
 	struct event_actor *e;
+	struct tuple t;
 
 	if (last && *last >> 32 == who >> 32)
 		return 0;
-	if (!sock_is_inet(sk) || task_is_kernel_thread())
+	/* Used after its end (a write after a RST): the address may belong to another socket next. */
+	if (!sock_is_inet(sk) || task_is_kernel_thread() || sock_is_closed_tcp(sk))
 		return 0;
 	bpf_map_update_elem(&actors, &key, &who, BPF_ANY);
 	if (who >> 32 == self_tgid)
+		return 0;
+	sock_tuple(&t, sk);
+	if (!port_wanted(&t) || ((scope_mask & SCOPE_PID) && !in_scope(SCOPE_PID, who >> 32)))
 		return 0;
 	e = output_reserve(EVENT_ACTOR, sizeof(*e));
 	if (!e)
 		return 0;
 	e->hdr.sock = key;
 	task_actor(&e->actor);
-	sock_tuple(&e->tuple, sk);
+	e->tuple = t;
 	output_submit(e, sizeof(*e));
 	return 0;
 }
@@ -195,11 +214,14 @@ static __always_inline int conn_actor(struct sock *sk)
 /* A packet was dropped by the kernel. reason 0: this kernel does not say. */
 static __always_inline int packet_dropped(struct sk_buff *skb, u32 reason)
 {
-	u32 key = reason << 16 | bpf_ntohs(BPF_CORE_READ(skb, protocol)), other = 0;
+	u64 key = (u64)reason << 16 | bpf_ntohs(BPF_CORE_READ(skb, protocol)), other = 0;
 	u64 one = 1, *n = bpf_map_lookup_elem(&drops, &key);
 
-	if (!n && bpf_map_update_elem(&drops, &key, &one, BPF_NOEXIST))
+	if (!n) {
+		if (!bpf_map_update_elem(&drops, &key, &one, BPF_NOEXIST))
+			return 0;
 		n = bpf_map_lookup_elem(&drops, &other);
+	}
 	if (n)
 		(*n)++;
 	return 0;
@@ -277,4 +299,5 @@ int drop_any(struct bpf_raw_tracepoint_args *ctx)
 	return packet_dropped((void *)ctx->args[0], 0);
 }
 
-char _license[] SEC("license") = "Dual BSD/GPL";
+char _license[] SEC("license")
+= "Dual BSD/GPL";

@@ -148,17 +148,17 @@ struct event_listed {
 struct event_lost {
 	struct event_header hdr;
 	__u64 records;
-	__u64 lifecycle;	      /* of them: connects, ends, actors; the table of connections may be stale */
-	__u64 requests_sent;	      /* requests whose first bytes were in a lost record, by direction */
+	__u64 lifecycle;     /* of them: connects, ends, actors; the table of connections may be stale */
+	__u64 requests_sent; /* requests whose first bytes were in a lost record, by direction */
 	__u64 requests_received;
 };
 
 struct event_drops {
 	struct event_header hdr;
 	__u64 packets;
-	__u32 reason; /* enum skb_drop_reason of this kernel */
+	__u32 reason;	/* enum skb_drop_reason of this kernel */
 	__u32 protocol; /* EtherType */
-	char name[40]; /* of the reason, from this kernel's BTF */
+	char name[40];	/* of the reason, from this kernel's BTF */
 };
 
 /* Indexes of the counters map: what the kernel side could not pass on. */
@@ -167,8 +167,8 @@ enum counter {
 	COUNTER_LOST = 1,    /* records that found the ring full; + event_kind */
 	COUNTER_LOST_REQUESTS_SENT = 8,
 	COUNTER_LOST_REQUESTS_RECEIVED = 9,
-	COUNTER_STORAGE_FULL = 10, /* a socket got no state: its bytes are not seen */
-	COUNTER_FLOWS_FULL = 11,   /* a packet found no room in a flow map */
+	COUNTER_STORAGE_FULL = 10,  /* a socket got no state: its bytes are not seen */
+	COUNTER_FLOWS_FULL = 11,    /* a packet found no room in a flow map */
 	COUNTER_RETRANSMITTED = 13, /* payload segments seen before, not passed on */
 	COUNTERS = 16,
 };

@@ -21,7 +21,8 @@ static __always_inline int infer_is_method(unsigned char c)
 
 static __always_inline int infer_is_target(unsigned char c)
 {
-	return c == '/' || c == '*' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '[';
+	return c == '/' || c == '*' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '[';
 }
 
 /* p points to INFER_BYTES bytes of which len (1..INFER_BYTES) are valid and the rest is zero. */

@@ -13,6 +13,9 @@
 /* "Go on with the next program": TCX_NEXT and TC_ACT_UNSPEC are the same number. The only value ever returned. */
 #define NEXT (-1)
 
+/* In place of the transport header's offset: a later fragment, which has none. */
+#define FRAGMENT 255
+
 /* ifindex of the loopback interface: TCP on it is seen at both of its sockets already, so it is not counted again. */
 const volatile u32 loopback_ifindex = 1;
 
@@ -40,7 +43,8 @@ static __always_inline u32 network(struct __sk_buff *skb, struct flow_key *key, 
 	u8 ip[40];
 
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		u8 *source = dir == DIR_SENT ? key->local : key->remote, *dest = dir == DIR_SENT ? key->remote : key->local;
+		u8 *source = dir == DIR_SENT ? key->local : key->remote,
+		   *dest = dir == DIR_SENT ? key->remote : key->local;
 
 		if (bpf_skb_load_bytes_relative(skb, 0, ip, 20, BPF_HDR_START_NET))
 			return 0;
@@ -51,7 +55,7 @@ static __always_inline u32 network(struct __sk_buff *skb, struct flow_key *key, 
 		key->proto = ip[9];
 		*total = ip[2] << 8 | ip[3];
 		if ((ip[6] & 0x1f) | ip[7])
-			return 255; /* a later fragment has no ports */
+			return FRAGMENT;
 		return (ip[0] & 15) * 4;
 	}
 	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
@@ -88,12 +92,9 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 	l4 = network(skb, &key, dir, &total);
 	if (!l4)
 		return NEXT;
-	if (key.proto == IPPROTO_TCP) {
-		bpf_skb_load_bytes_relative(skb, l4, &p, sizeof(p), BPF_HDR_START_NET);
-	} else {
-		/* Echo identifier or ports; what is shorter than 8 bytes has neither. */
-		bpf_skb_load_bytes_relative(skb, l4, &p, 8, BPF_HDR_START_NET);
-	}
+	/* 8 bytes hold the ports, or an echo's identifier; what is shorter has neither. */
+	if (l4 != FRAGMENT)
+		bpf_skb_load_bytes_relative(skb, l4, &p, key.proto == IPPROTO_TCP ? sizeof(p) : 8, BPF_HDR_START_NET);
 	if (key.proto == IPPROTO_TCP || key.proto == IPPROTO_UDP) {
 		key.local_port = bpf_ntohs(dir == DIR_SENT ? p.source : p.dest);
 		key.remote_port = bpf_ntohs(dir == DIR_SENT ? p.dest : p.source);
@@ -106,7 +107,7 @@ static __always_inline int packet(struct __sk_buff *skb, u8 dir)
 		count(COUNTER_FLOWS_FULL);
 		return NEXT;
 	}
-	if (key.proto == IPPROTO_TCP) {
+	if (key.proto == IPPROTO_TCP && l4 != FRAGMENT) {
 		u32 header = l4 + (p.doff >> 4) * 4;
 
 		flow_tcp(f, dir, bpf_ntohl(p.seq), total > header ? total - header : 0, p.flags);
@@ -130,4 +131,5 @@ int packet_ingress(struct __sk_buff *skb)
 	return packet(skb, DIR_RECEIVED);
 }
 
-char _license[] SEC("license") = "Dual BSD/GPL";
+char _license[] SEC("license")
+= "Dual BSD/GPL";

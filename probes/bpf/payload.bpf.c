@@ -13,17 +13,17 @@
 #include "lib/output.h"
 #include "lib/flow.h"
 
-#define TCP_LISTEN 10
+#define TCP_LISTEN   10
 #define SCOPE_LEVELS 8
-#define WINDOW_MAX (1U << 28) /* of what one socket can have announced and not yet read */
+#define WINDOW_MAX   (1U << 28) /* of what one socket can have announced and not yet read */
 
 #define TCP_FLAG_FIN 0x01
 #define TCP_FLAG_RST 0x04
 #define TCP_FLAG_PSH 0x08
 
 #define AREA_MAX 4096 /* bytes of one record; a longer prefix takes several */
-#define TAIL 16	      /* the last bytes of a cut segment: enough for the last chunk of a chunked body */
-#define PIECES 5      /* records of one segment at most */
+#define TAIL	 16   /* the last bytes of a cut segment: enough for the last chunk of a chunked body */
+#define PIECES	 5    /* records of one segment at most */
 
 /* Bytes of a turn that begins like an HTTP request: heads are copied whole up to this. */
 const volatile u32 budget_request = 16384;
@@ -137,7 +137,7 @@ struct segment {
 	u32 other_told;
 	u32 l4; /* offset of the TCP header */
 	u8 dir;
-	u8 flags;     /* enum segment_flags */
+	u8 flags; /* enum segment_flags */
 	u8 tcp_flags;
 	u8 pad;
 };
@@ -179,43 +179,55 @@ static __always_inline void segment_lost(struct segment *s, struct sock_state *s
 }
 
 /*
+ * Copies n bytes when there are 1 to max of them. Written with n - 1, because verifiers before 6.8 do not learn from n != 0
+ * that n is at least 1, and refuse a length that may be 0.
+ */
+static __always_inline int load_some(struct __sk_buff *skb, u32 off, void *to, u32 n, u32 max)
+{
+	u32 last = n - 1;
+
+	asm volatile("" : "+r"(last));
+	if (last >= max)
+		return -1;
+	return bpf_skb_load_bytes(skb, off, to, last + 1);
+}
+
+/*
  * One record of a size class: reserving the right size and copying into it is cheaper than a scratch buffer and a second
  * copy, and the verifier wants a constant. The caller made sure that s->head <= AREA.
  */
-#define EMIT(AREA)                                                                                                     \
-	struct record_##AREA {                                                                                         \
-		struct event_segment e;                                                                                \
-		u8 bytes[AREA + TAIL];                                                                                 \
-	};                                                                                                             \
-	static __noinline int emit_##AREA(struct __sk_buff *skb, struct segment *s, struct sock_state *st,             \
-					  struct bpf_tcp_sock *tp)                                                     \
-	{                                                                                                              \
-		u32 head = s->head, off = s->off, tail;                                                                \
-		struct record_##AREA *r;                                                                               \
-                                                                                                                       \
-		r = output_reserve(EVENT_SEGMENT, sizeof(*r));                                                         \
-		if (!r) {                                                                                              \
-			segment_lost(s, st);                                                                           \
-			return 0;                                                                                      \
-		}                                                                                                      \
-		segment_facts(&r->e, skb, s, st, tp);                                                                  \
-		asm volatile("" : "+r"(head));                                                                         \
-		if (head > AREA || (head && bpf_skb_load_bytes(skb, off, r->bytes, head)))                             \
-			head = 0;                                                                                      \
-		if (AREA && (s->flags & SEGMENT_TURN) && st->dir[s->dir & 1].guess == GUESS_REQUEST)                   \
-			st->dir[s->dir & 1].pipelined =                                                                \
-				infer_pipelined(r->bytes, head, AREA < INFER_SCAN ? AREA : INFER_SCAN);                \
-		tail = s->len - head;                                                                                  \
-		if (tail > TAIL)                                                                                       \
-			tail = TAIL;                                                                                   \
-		asm volatile("" : "+r"(tail));                                                                         \
-		if (tail > TAIL || head > AREA ||                                                                      \
-		    (tail && bpf_skb_load_bytes(skb, off + s->len - tail, r->bytes + head, tail)))                     \
-			tail = 0;                                                                                      \
-		r->e.head = head;                                                                                      \
-		r->e.tail = tail;                                                                                      \
-		output_submit(r, sizeof(*r));                                                                          \
-		return 0;                                                                                              \
+#define EMIT(AREA)                                                                                         \
+	struct record_##AREA {                                                                             \
+		struct event_segment e;                                                                    \
+		u8 bytes[AREA + TAIL];                                                                     \
+	};                                                                                                 \
+	static __noinline int emit_##AREA(struct __sk_buff *skb, struct segment *s, struct sock_state *st, \
+					  struct bpf_tcp_sock *tp)                                         \
+	{                                                                                                  \
+		u32 head = s->head, off = s->off, tail;                                                    \
+		struct record_##AREA *r;                                                                   \
+                                                                                                           \
+		r = output_reserve(EVENT_SEGMENT, sizeof(*r));                                             \
+		if (!r) {                                                                                  \
+			segment_lost(s, st);                                                               \
+			return 0;                                                                          \
+		}                                                                                          \
+		segment_facts(&r->e, skb, s, st, tp);                                                      \
+		if (load_some(skb, off, r->bytes, head, AREA))                                             \
+			head = 0;                                                                          \
+		if (AREA && (s->flags & SEGMENT_TURN) && st->dir[s->dir & 1].guess == GUESS_REQUEST)       \
+			st->dir[s->dir & 1].pipelined =                                                    \
+				infer_pipelined(r->bytes, head, AREA < INFER_SCAN ? AREA : INFER_SCAN);    \
+		tail = s->len - head;                                                                      \
+		if (tail > TAIL)                                                                           \
+			tail = TAIL;                                                                       \
+		asm volatile("" : "+r"(head));                                                             \
+		if (head > AREA || load_some(skb, off + s->len - tail, r->bytes + head, tail, TAIL))       \
+			tail = 0;                                                                          \
+		r->e.head = head;                                                                          \
+		r->e.tail = tail;                                                                          \
+		output_submit(r, sizeof(*r));                                                              \
+		return 0;                                                                                  \
 	}
 
 EMIT(0)
@@ -306,8 +318,7 @@ static __noinline int classify(struct __sk_buff *skb, struct segment *s, struct 
 	u32 n = s->len < INFER_BYTES ? s->len : INFER_BYTES;
 	int guess;
 
-	asm volatile("" : "+r"(n));
-	if (n < 1 || n > INFER_BYTES || bpf_skb_load_bytes(skb, s->off, first, n))
+	if (load_some(skb, s->off, first, n, INFER_BYTES))
 		return 0;
 	guess = infer_http(first, n);
 	if (!(s->flags & SEGMENT_TURN)) {
@@ -552,4 +563,5 @@ int payload_ingress(struct __sk_buff *skb)
 	return 1;
 }
 
-char _license[] SEC("license") = "Dual BSD/GPL";
+char _license[] SEC("license")
+= "Dual BSD/GPL";

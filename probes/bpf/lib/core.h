@@ -11,8 +11,8 @@
 /* Registers as kprobe programs see them (ABI, never relocated); bpf_tracing.h picks the argument registers. */
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs, eflags, rsp,
-		ss;
+	unsigned long r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs,
+		eflags, rsp, ss;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct user_pt_regs {
@@ -34,15 +34,15 @@ typedef __u32 u32;
 typedef __u64 u64;
 typedef __s32 s32;
 
-#define AF_INET 2
-#define AF_INET6 10
-#define ETH_P_IP 0x0800
-#define ETH_P_IPV6 0x86dd
-#define IPPROTO_ICMP 1
-#define IPPROTO_TCP 6
-#define IPPROTO_UDP 17
+#define AF_INET	       2
+#define AF_INET6       10
+#define ETH_P_IP       0x0800
+#define ETH_P_IPV6     0x86dd
+#define IPPROTO_ICMP   1
+#define IPPROTO_TCP    6
+#define IPPROTO_UDP    17
 #define IPPROTO_ICMPV6 58
-#define PF_KTHREAD 0x00200000
+#define PF_KTHREAD     0x00200000
 
 #define CORE __attribute__((preserve_access_index))
 

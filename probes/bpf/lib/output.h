@@ -50,7 +50,8 @@ static __always_inline void output_submit(void *record, u32 size)
 	u64 waiting = ring ? bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) : 0;
 
 	bpf_ringbuf_submit(record, waiting > ring_wake_bytes && waiting <= ring_wake_bytes + size + 8 ?
-					   BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+					   BPF_RB_FORCE_WAKEUP :
+					   BPF_RB_NO_WAKEUP);
 }
 
 #endif
