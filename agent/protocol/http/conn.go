@@ -3,10 +3,8 @@
 package http1
 
 import (
-	"bytes"
 	"time"
 
-	"sonde/agent/model"
 	"sonde/agent/protocol"
 )
 
@@ -16,8 +14,8 @@ type state uint8
 const (
 	atHead      state = iota // at the beginning of a message, or inside its head
 	inBody                   // left bytes of a body
-	inChunkSize              // in the line of a chunk's size
-	inChunk                  // left bytes of a chunk, its line end included
+	inChunkSize              // in the line of a chunk's size, or in the line end of the chunk before
+	inChunk                  // left bytes of a chunk
 	inTrailer                // in the trailer section, a line at a time
 	untilEOF                 // in a body that the end of the direction ends
 	unframed                 // in a body whose framing was lost
@@ -25,33 +23,43 @@ const (
 	over                     // no longer HTTP
 )
 
+// maxLine is what is kept of a chunk's line: more digits than a size may have.
+const maxLine = 20
+
 // side is one direction.
 type side struct {
-	state   state
-	left    uint64
-	pos     uint64 // bytes fed and skipped
-	turn    int
-	buf     []byte // an incomplete head, chunk line or trailer line
-	from    uint64 // position of the current message
-	first   time.Duration
-	last    time.Duration // of the last byte
-	skipped bool          // the last call was a Skip: the next bytes may be the tail of a segment
-	ended   bool
+	state     state
+	skipped   bool   // the last call was a Skip: the next bytes may be the tail of a segment
+	lost      bool   // bytes were lost since the last head: what looks strange may be the rest of something
+	afterData bool   // the line end of a chunk's data may come
+	lineLen   uint32 // bytes of the current chunk or trailer line
+	turn      int
+	left      uint64
+	pos       uint64 // bytes fed and skipped
+	from      uint64 // position of the current message, of its body once an answer's head was read
+	buf       []byte // an incomplete head
+	first     time.Duration
+	last      time.Duration // of the last byte
+	unread    *exchange     // a turn that is no message: reported if an HTTP answer follows it
+	line      [maxLine]byte
 }
 
 // Conn follows one connection. It implements protocol.Parser.
 type Conn struct {
-	s       *Shared
-	side    [2]side
-	known   bool         // which direction carries requests
-	reqDir  protocol.Dir // valid when known
-	joined  bool         // in the middle: what comes before the first request is not ours to report
-	started bool
-	lastDir protocol.Dir
-	queue   []*exchange
-	cur     *exchange // whose answer is being read; still the first of queue
-	unread  *exchange // a turn that is no request: reported if an HTTP response answers it
-	held    []*exchange
+	s        *Shared
+	known    bool         // which direction carries requests
+	started  bool         // something was fed or skipped
+	overlaps bool         // the client sent requests before it had the answers of an earlier turn
+	reqDir   protocol.Dir // valid when known
+	lastDir  protocol.Dir
+	refuse   string // why new requests get no answer: theirs could not be told from another's
+	queue    []*exchange
+	next     int       // the first of queue that waits
+	cur      *exchange // whose answer is being read; the first that waits
+	sending  *exchange // whose bytes are still coming
+	held     []*exchange
+	seen     recent
+	side     [2]side
 }
 
 // New returns a parser for a connection.
@@ -65,21 +73,23 @@ func (s *Shared) New() *Conn {
 }
 
 // Joined says that the connection is older than the observation: bytes before the first request are passed over.
-func (c *Conn) Joined() { c.joined = true }
+func (c *Conn) Joined() { c.side[0].lost, c.side[1].lost = true, true }
 
-// Release gives the parser's memory back. It must not be used again.
+// Release gives the parser's memory back without reporting anything. It must not be used again.
 func (c *Conn) Release() {
 	for d := range c.side {
 		c.s.giveBack(c.side[d].buf)
 	}
+	clear(c.queue)
+	clear(c.held)
 	*c = Conn{s: c.s, queue: c.queue[:0], held: c.held[:0]}
-	if len(c.s.conns) < 1024 {
+	if len(c.s.conns) < maxSpare {
 		c.s.conns = append(c.s.conns, c)
 	}
 }
 
 // Pending reports the number of requests that wait for the end of their answer.
-func (c *Conn) Pending() int { return len(c.queue) + len(c.held) }
+func (c *Conn) Pending() int { return c.waiting() + len(c.held) }
 
 // Feed implements protocol.Parser.
 func (c *Conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
@@ -103,6 +113,50 @@ func (c *Conn) Skip(d protocol.Dir, n uint64, t time.Duration) {
 	}
 }
 
+// EOF implements protocol.Parser.
+func (c *Conn) EOF(d protocol.Dir, _ time.Duration) {
+	if c.known && d == c.reqDir {
+		for _, e := range c.queue[c.next:] {
+			e.left = true
+		}
+		return
+	}
+	if s := &c.side[d]; c.cur != nil && s.endless() {
+		c.answered(s.last)
+		c.enter(s, over)
+	}
+}
+
+// Close implements protocol.Parser.
+func (c *Conn) Close(e protocol.Close) {
+	if c.cur != nil && e.Reason == "connection_closed" && c.side[c.reqDir.Other()].endless() {
+		c.answered(c.side[c.reqDir.Other()].last)
+	}
+	for _, x := range c.held {
+		reason := ""
+		if e.AckedKnown && x.answerEnd > e.SentAcked {
+			reason = "client_closed"
+		}
+		c.finish(x, reason)
+	}
+	clear(c.held)
+	c.held = c.held[:0]
+	c.endRefused()
+	for c.waiting() > 0 {
+		x := c.queue[c.next]
+		reason := e.Reason
+		if x.left && x.request.ResponseStart == 0 && c.reqDir == protocol.Received {
+			reason = "client_closed"
+		}
+		c.abandon(reason, e.Time)
+	}
+}
+
+// endless tells whether the direction is in a message that only the end of the connection ends.
+func (s *side) endless() bool {
+	return s.state == untilEOF || s.state == unframed || s.state == outOfStep
+}
+
 // direction notices that the other direction speaks now.
 func (c *Conn) direction(d protocol.Dir) {
 	if c.started && c.lastDir == d {
@@ -111,26 +165,51 @@ func (c *Conn) direction(d protocol.Dir) {
 	c.started, c.lastDir = true, d
 	s := &c.side[d]
 	s.turn++
-	if c.known && d == c.reqDir {
-		c.endUnframed()
+	if len(s.buf) > 0 && s.lost { // the rest of something that only looked like the beginning of a head
+		c.enter(s, atHead)
 	}
-	if s.state == outOfStep {
+	if c.known && d == c.reqDir {
+		c.clientTurn(s)
+		return
+	}
+	if s.state == outOfStep && c.cur == nil {
 		c.enter(s, atHead)
 	}
 }
 
-func (c *Conn) enter(s *side, to state) {
-	c.s.giveBack(s.buf)
-	s.buf, s.state, s.left = nil, to, 0
+// clientTurn begins a turn of the direction of requests.
+func (c *Conn) clientTurn(s *side) {
+	if s.state == outOfStep {
+		c.endRequest()
+		c.enter(s, atHead)
+	}
+	if s.state != atHead || len(s.buf) > 0 {
+		return // in the middle of a message
+	}
+	c.endUnframed(s.turn - 1)
+	if c.refuse != "" && !c.overlaps && c.waiting() == 0 {
+		c.refuse = ""
+	}
 }
 
-// endUnframed ends an answer whose end could not be told from its bytes: the client speaks again, so it has had it.
-func (c *Conn) endUnframed() {
-	o := c.reqDir.Other()
-	if s := &c.side[o]; c.cur != nil && (s.state == unframed || s.state == outOfStep) {
-		c.enter(s, outOfStep)
-		c.answered(s.last)
+// endUnframed ends an answer whose end could not be told from its bytes: the client speaks again, so it has had it, and
+// with it all answers to its turns until then.
+func (c *Conn) endUnframed(turn int) {
+	s := &c.side[c.reqDir.Other()]
+	if c.cur == nil || s.state != unframed && s.state != outOfStep {
+		return
 	}
+	c.enter(s, outOfStep)
+	c.answered(s.last)
+	c.giveUp(turn, "lost", s.last)
+}
+
+func (c *Conn) enter(s *side, to state) {
+	if s.buf != nil {
+		c.s.giveBack(s.buf)
+		s.buf = nil
+	}
+	s.state, s.left, s.lineLen, s.afterData = to, 0, 0, false
 }
 
 // read consumes some of p, at least a byte, and returns how many.
@@ -146,140 +225,10 @@ func (c *Conn) read(d protocol.Dir, p []byte, t time.Duration, tail bool) int {
 	case unframed:
 		s.pos += uint64(len(p))
 		if tail && isLastChunk(p) {
-			c.messageEnd(d, t)
+			c.lastChunk(d, t)
 		}
 		return len(p)
 	}
 	s.pos += uint64(len(p))
 	return len(p)
-}
-
-// isLastChunk tells whether the tail of a segment ends a chunked body without a trailer.
-func isLastChunk(p []byte) bool {
-	return bytes.HasSuffix(p, []byte("\r\n0\r\n\r\n")) || string(p) == "0\r\n\r\n"
-}
-
-// body consumes up to n bytes of a body or a chunk, seen or not.
-func (c *Conn) body(d protocol.Dir, n uint64, t time.Duration) uint64 {
-	s := &c.side[d]
-	n = min(n, s.left)
-	s.left -= n
-	s.pos += n
-	if s.left > 0 {
-		return n
-	}
-	if s.state == inChunk {
-		s.state = inChunkSize
-	} else {
-		c.messageEnd(d, t)
-	}
-	return n
-}
-
-// pass consumes up to n bytes that were not captured, at least one.
-func (c *Conn) pass(d protocol.Dir, n uint64, t time.Duration) uint64 {
-	s := &c.side[d]
-	switch s.state {
-	case inBody, inChunk:
-		return c.body(d, n, t)
-	case atHead:
-		c.headLost(d, n, t)
-	case inChunkSize, inTrailer:
-		c.enter(s, unframed)
-		c.s.Resyncs++
-	}
-	s.pos += n
-	return n
-}
-
-// headLost is called for a gap where a head should be.
-func (c *Conn) headLost(d protocol.Dir, n uint64, t time.Duration) {
-	s := &c.side[d]
-	c.s.Resyncs++
-	if len(s.buf) > 0 {
-		c.cutHead(d, t) // the head began before the gap
-		return
-	}
-	c.enter(s, outOfStep)
-	if c.known && d != c.reqDir {
-		c.giveUp(c.side[c.reqDir].turn, t)
-	}
-}
-
-// giveUp reports the requests of turns up to the one given as lost: their answers passed unseen.
-//
-// The rule: a gap where an answer should begin holds the answers of all requests sent before it, at least as far as
-// anyone can tell; requests of later turns are answered after the gap. So no answer is given to another's request.
-func (c *Conn) giveUp(turn int, t time.Duration) {
-	for len(c.queue) > 0 && c.queue[0].turn <= turn {
-		e := c.pop()
-		e.request.End = t
-		c.finish(e, "lost")
-	}
-}
-
-func (c *Conn) pop() *exchange {
-	e := c.queue[0]
-	n := copy(c.queue, c.queue[1:])
-	c.queue = c.queue[:n]
-	if c.cur == e {
-		c.cur = nil
-	}
-	return e
-}
-
-func (c *Conn) finish(e *exchange, reason string) {
-	e.request.Role = model.RoleServer
-	if c.reqDir == protocol.Sent {
-		e.request.Role = model.RoleClient
-	}
-	c.s.finish(e, reason)
-}
-
-// EOF implements protocol.Parser.
-func (c *Conn) EOF(d protocol.Dir, _ time.Duration) {
-	s := &c.side[d]
-	s.ended = true
-	if c.known && d == c.reqDir {
-		for _, e := range c.queue {
-			e.left = true
-		}
-		return
-	}
-	if c.cur != nil && (s.state == untilEOF || s.state == unframed || s.state == outOfStep) {
-		c.answered(s.last)
-		c.enter(s, over)
-	}
-}
-
-// Close implements protocol.Parser.
-func (c *Conn) Close(e protocol.Close) {
-	for _, x := range c.held {
-		reason := ""
-		if e.AckedKnown && x.answerEnd > e.SentAcked {
-			reason = "client_closed"
-		}
-		c.finish(x, reason)
-	}
-	c.held = c.held[:0]
-	if c.cur != nil && c.endedByClose(e) {
-		c.answered(c.side[c.reqDir.Other()].last)
-		c.Close(e) // what was held by that
-		return
-	}
-	for len(c.queue) > 0 {
-		x := c.pop()
-		x.request.End = e.Time
-		reason := e.Reason
-		if x.left && x.request.ResponseStart == 0 && c.reqDir == protocol.Received {
-			reason = "client_closed"
-		}
-		c.finish(x, reason)
-	}
-}
-
-// endedByClose tells whether the end of the connection is the end of the answer that is being read.
-func (c *Conn) endedByClose(e protocol.Close) bool {
-	s := &c.side[c.reqDir.Other()]
-	return (s.state == untilEOF || s.state == unframed || s.state == outOfStep) && e.Reason == "connection_closed"
 }

@@ -3,8 +3,6 @@
 package http1
 
 import (
-	"bytes"
-
 	"sonde/agent/model"
 	"sonde/agent/protocol"
 )
@@ -15,6 +13,7 @@ const (
 	MaxQueue  = 128      // requests that wait for their answer; more and the oldest is given up ("pipeline_limit")
 	MaxPath   = 4 << 10  // bytes of a path or a query that are kept
 	maxField  = 256      // bytes of a host or a user agent that are kept
+	maxSpare  = 1024     // parsers and exchanges that are kept for the next one
 	maxIntern = 4096     // strings shared between requests
 )
 
@@ -65,56 +64,6 @@ func (s *Shared) giveBack(b []byte) {
 	}
 }
 
-// exchange is a request on its way.
-type exchange struct {
-	request model.Request
-	http    model.HTTP
-
-	turn      int    // of the request direction in which it began
-	end       uint64 // position in the request direction behind it, 0 while unknown
-	answerEnd uint64 // position in the response direction behind its answer
-	complete  bool   // the request was seen to its end
-	left      bool   // the client had ended its direction before the answer was complete
-	head      bool   // HEAD
-	connect   bool   // CONNECT
-}
-
-func (s *Shared) exchange() *exchange {
-	if n := len(s.spare); n > 0 {
-		e := s.spare[n-1]
-		s.spare = s.spare[:n-1]
-		*e = exchange{}
-		return e
-	}
-	return &exchange{}
-}
-
-func (e *exchange) setRequest(s *Shared, h *head) {
-	d := &e.http
-	d.Version, d.Method, d.Scheme = version(h.version), s.intern(h.method, maxField), "http"
-	d.Host, d.UserAgent = s.intern(h.host, maxField), s.intern(h.agent, maxField)
-	e.head, e.connect = d.Method == "HEAD", d.Method == "CONNECT"
-	target := h.target
-	if e.connect { // authority-form, RFC 9112 3.2.3
-		d.Host = s.intern(target, maxField)
-		return
-	}
-	if i := bytes.Index(target, []byte("://")); i > 0 && target[0] != '/' { // absolute-form wins over Host, RFC 9112 3.2.2
-		d.Scheme = s.intern(bytes.ToLower(target[:i]), maxField)
-		target = target[i+3:]
-		slash := bytes.IndexAny(target, "/?")
-		if slash < 0 {
-			slash = len(target)
-		}
-		d.Host, target = s.intern(target[:slash], maxField), target[slash:]
-	}
-	path, query, _ := bytes.Cut(target, []byte("?"))
-	d.Path, d.Query = s.intern(path, MaxPath), s.intern(query, MaxPath)
-	if d.Path == "" {
-		d.Path = "/"
-	}
-}
-
 func version(v []byte) string {
 	switch string(v) {
 	case "1.1":
@@ -138,7 +87,5 @@ func (s *Shared) finish(e *exchange, reason string) {
 		r.Outcome = model.OutcomeOK
 	}
 	s.emit(r)
-	if len(s.spare) < 1024 {
-		s.spare = append(s.spare, e)
-	}
+	s.forget(e)
 }
