@@ -64,7 +64,7 @@ Values of one filter are alternatives, different filters must all match, and --n
 	fl.IntVar(&f.limit, "limit", 0, "stop after N events")
 	fl.StringVar(&f.since, "since", "", "only events that began after this: 5m (ago), 14:05, RFC 3339 or Unix seconds")
 	fl.BoolVarP(&f.follow, "follow", "f", true, "show events as they happen; --follow=false shows them when the observation ends")
-	fl.DurationVar(&f.duration, "duration", 0, "stop after this time (default: until interrupted)")
+	fl.DurationVar(&f.duration, "duration", 0, "stop this long after readiness (default: until interrupted)")
 	fl.BoolVar(&f.noHint, "quiet", false, "no notes on stderr")
 	return cmd
 }
@@ -97,13 +97,14 @@ func (f *observeFlags) run(ctx context.Context, e env) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if f.duration > 0 {
-		ctx, cancel = context.WithTimeout(ctx, f.duration)
-		defer cancel()
-	}
 	sink.stop = cancel
 	var k *capture
-	k, err = f.capture.start(sink.filter.Kernel(), nil, func() { f.announce(e, k) }, sink)
+	k, err = f.capture.start(sink.filter.Kernel(), nil, func() {
+		f.announce(e, k)
+		if f.duration > 0 {
+			time.AfterFunc(f.duration, cancel) // from now on: until here nothing was observed
+		}
+	}, sink)
 	if err != nil {
 		return err
 	}
@@ -113,7 +114,7 @@ func (f *observeFlags) run(ctx context.Context, e env) error {
 	if werr := sink.out.Err(); werr != nil && !errors.Is(werr, syscall.EPIPE) {
 		return fmt.Errorf("write output: %w", werr)
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.Canceled) {
 		return nil
 	}
 	return err
