@@ -110,6 +110,8 @@ func TestAgentStartedUnderLoadSeesEveryRequestAfterReadiness(t *testing.T) {
 			s := l.server(t, kind, "127.0.0.1")
 			ready, stop := make(chan struct{}), make(chan struct{})
 			var wg sync.WaitGroup
+			finish := sync.OnceFunc(func() { close(stop); wg.Wait() })
+			t.Cleanup(finish) // before the server stops, also when the agent does not start
 			sent := make([]numbered, 16)
 			for i := range sent {
 				wg.Go(func() { sent[i] = sendNumbered(t, s.Addr, i, ready, stop) })
@@ -118,8 +120,7 @@ func TestAgentStartedUnderLoadSeesEveryRequestAfterReadiness(t *testing.T) {
 			ob := l.observe(t, s.Port)
 			close(ready)
 			time.Sleep(700 * time.Millisecond)
-			close(stop)
-			wg.Wait()
+			finish()
 			n := 0
 			for _, c := range sent {
 				n += 2 * (c.last + 1 - c.first)
