@@ -106,6 +106,10 @@ func (c *Conn) segment(s *event.Segment, head, tail []byte) {
 	d.stream.Append(&g, d)
 }
 
+// lostAtLeast is taken for the bytes of a direction whose first records were lost: how many there were is not known. Two is
+// what it takes to say that they came before and after some of the other direction.
+const lostAtLeast = 2
+
 // catchUp passes over what a record proves to have passed before it without a record of its own: lost, or over the budget.
 // What is missing of the direction d before a new turn belongs to its last turn, so it comes before what the other
 // direction o said in between.
@@ -113,16 +117,34 @@ func (c *Conn) catchUp(s *event.Segment, d, o *direction) {
 	at := event.Time(&s.Hdr)
 	lost := s.Lost > 0 && !c.midStream
 	if lost && !d.stream.Started() {
-		d.stream.StartAt(s.Seq - 1) // the first records were lost: how many bytes they held is not known, only that it was some
+		d.stream.StartAt(s.Seq - lostAtLeast)
 	}
 	if s.OtherNext != 0 && lost && d.stream.Started() && !o.stream.Started() {
-		o.stream.StartAt(s.OtherNext - 1)
+		o.stream.StartAt(s.OtherNext - lostAtLeast)
 	}
-	if s.Hdr.Flags&(event.SegmentTurn|event.SegmentAhead) == event.SegmentTurn && d.stream.Started() {
-		d.stream.Reached(s.Seq, at, d)
+	if s.Hdr.Flags&event.SegmentAhead == 0 && d.stream.Started() {
+		c.gaps(s, d, o, at)
 	}
 	if s.OtherNext != 0 { // 0: nothing seen in the other direction yet
 		o.stream.Reached(s.OtherNext, at, o)
+	}
+}
+
+// gaps passes over what is missing of d. When bytes of both directions are missing, several turns were lost, and which
+// bytes belonged to which is not known: the directions take turns, so that no answer is taken for that of a request on the
+// other side of the gap.
+func (c *Conn) gaps(s *event.Segment, d, o *direction, at time.Duration) {
+	missing := int32(s.Seq-d.stream.Next()) > 0
+	both := missing && s.OtherNext != 0 && int32(s.OtherNext-o.stream.Next()) > 0
+	turn := s.Hdr.Flags&event.SegmentTurn != 0
+	if both && (!turn || int32(s.OtherNext-o.stream.Next()) > 1) {
+		o.stream.Reached(o.stream.Next()+1, at, o)
+	}
+	switch {
+	case turn:
+		d.stream.Reached(s.Seq, at, d)
+	case both:
+		d.stream.Reached(d.stream.Next()+1, at, d)
 	}
 }
 

@@ -3,7 +3,9 @@
 package conn
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
@@ -104,13 +106,17 @@ func (t *Tracker) udpActor(e *event.Actor) {
 }
 
 func (t *Tracker) sweepFlows(now time.Duration) {
+	var idle []*packetFlow
 	for k, f := range t.flows {
-		if now-f.last < flowIdle {
-			continue
+		if now-f.last >= flowIdle {
+			idle = append(idle, f)
+			delete(t.flows, k)
 		}
+	}
+	slices.SortFunc(idle, func(a, b *packetFlow) int { return cmp.Compare(a.total.Conn, b.total.Conn) }) // see inOrder
+	for _, f := range idle {
 		f.total.State = model.FlowClosed
 		t.out.Flow(&f.total, model.FlowDelta{Final: true})
-		delete(t.flows, k)
 	}
 }
 
@@ -128,8 +134,12 @@ func (t *Tracker) list(e *event.Listed) bool {
 		c.refresh(e)
 		return true
 	}
-	if len(t.listed) < t.config.MaxConns {
+	old := t.listed[e.Cookie]
+	if old != nil || len(t.listed) < t.config.MaxConns {
 		kept := *e
+		if old != nil && kept.Actor.PidTgid == 0 { // only the first listing looks for processes
+			kept.Actor = old.Actor
+		}
 		t.listed[e.Cookie] = &kept
 	}
 	return true
@@ -144,15 +154,19 @@ func (c *Conn) refresh(e *event.Listed) {
 
 // listingEnded removes connections whose end was lost: they were open before the listing began and are not in it.
 func (t *Tracker) listingEnded(began time.Duration) {
+	for cookie, l := range t.listed { // it has gone without a byte
+		if event.Time(&l.Hdr) < began {
+			delete(t.listed, cookie)
+		}
+	}
 	if !t.stale {
 		return
 	}
 	t.stale = false
-	for _, c := range t.conns {
-		if c.cookie != 0 && c.last < began && c.listedAt < began {
-			t.stats.Stale++
-			t.finish(c, c.last, ending{state: model.FlowClosed, reason: "lost"})
-		}
+	gone := func(c *Conn) bool { return c.cookie != 0 && c.last < began && c.listedAt < began }
+	for _, c := range t.inOrder(gone) {
+		t.stats.Stale++
+		t.finish(c, c.last, ending{state: model.FlowClosed, reason: "lost"})
 	}
 }
 

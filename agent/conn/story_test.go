@@ -67,6 +67,20 @@ var stories = map[string]func(*script){
 		s.listingEnds(0)
 		k.sent("the rest of an answer").received(getB).sent(ok).close(stLastAck, 0)
 	},
+	"a listed socket that the next listing does not have is forgotten": func(s *script) {
+		k := s.sock(here, there).listed(7, "")
+		s.listingEnds(s.now)
+		s.listingEnds(s.now + 1)
+		k.sent(get).received(ok).close(stFinWait2, 0)
+	},
+	"a listed socket that the next listing has again is joined": func(s *script) {
+		k := s.sock(here, there).listed(7, "")
+		s.listingEnds(s.now)
+		began := s.now
+		k.listed(0, "") // later listings do not look for processes
+		s.listingEnds(began)
+		k.sent(get).received(ok).close(stFinWait2, 0)
+	},
 	"joined without a listing": func(s *script) {
 		s.sock(here, there).sent(get).received(ok).close(stFinWait2, 0)
 	},

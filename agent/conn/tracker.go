@@ -9,7 +9,9 @@
 package conn
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 	"time"
 
 	"sonde/agent/model"
@@ -76,6 +78,7 @@ type Tracker struct {
 	early   map[pair]event.Record     // data older than its socket
 	nextID  uint64
 	free    []*Conn
+	picked  []*Conn // of inOrder
 
 	interfaceName func(index uint32) string
 	lastSweep     time.Duration
@@ -351,9 +354,9 @@ func (t *Tracker) Tick(now time.Duration) {
 		return
 	}
 	t.lastSweep = now
-	for _, c := range t.conns {
+	for _, c := range t.inOrder(func(c *Conn) bool { return c.due(now) }) {
 		for d := range c.dirs {
-			if since, ok := c.dirs[d].stream.Waiting(); ok && now-since > t.config.HoleTimeout {
+			if c.holeDue(d, now) {
 				c.giveUp(protocol.Dir(d))
 			}
 		}
@@ -364,9 +367,32 @@ func (t *Tracker) Tick(now time.Duration) {
 	t.sweepFlows(now)
 }
 
+// due tells whether time asks for something on this connection.
+func (c *Conn) due(now time.Duration) bool {
+	return now-c.lastReport >= c.t.config.FlowInterval || c.holeDue(0, now) || c.holeDue(1, now)
+}
+
+func (c *Conn) holeDue(d int, now time.Duration) bool {
+	since, waits := c.dirs[d].stream.Waiting()
+	return waits && now-since > c.t.config.HoleTimeout
+}
+
+// inOrder returns the connections that want what is asked, oldest first: a map has another order each time, and the same
+// records must give the same output. The result is valid until the next call.
+func (t *Tracker) inOrder(wanted func(*Conn) bool) []*Conn {
+	t.picked = t.picked[:0]
+	for _, c := range t.conns {
+		if wanted(c) {
+			t.picked = append(t.picked, c)
+		}
+	}
+	slices.SortFunc(t.picked, func(a, b *Conn) int { return cmp.Compare(a.id, b.id) })
+	return t.picked
+}
+
 // Stop reports everything that is still open as cut off by the end of the observation.
 func (t *Tracker) Stop(now time.Duration) {
-	for _, c := range t.conns {
+	for _, c := range t.inOrder(func(*Conn) bool { return true }) {
 		t.finish(c, now, ending{state: model.FlowActive, reason: "agent_stopped"})
 	}
 }
