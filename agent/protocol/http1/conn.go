@@ -141,21 +141,25 @@ func (c *Conn) turn(d protocol.Dir, s *side) {
 // requestTurn is called when the client speaks again. Then it has had the answers to what it asked before, as far as it
 // does not pipeline, and those whose end could not be told have ended.
 func (c *Conn) requestTurn(s *side) {
+	waits := c.interim && c.sending != nil // for 100 Continue, and the body comes now
+	if s.state == outOfStep && !waits && c.sending != nil {
+		c.seal(c.sending)
+	}
 	r := &c.side[c.dir.Other()]
-	switch {
-	case r.state == unframed && c.cur != nil && c.cur != c.sending:
+	if r.state == unframed && c.cur != nil && c.cur != c.sending {
 		c.answered(r.last)
 		r.lose()
-	case r.state == outOfStep:
-		c.giveUp(r.last)
 	}
-	if s.state == outOfStep && c.interim && c.sending != nil {
-		return // the rest of a request with a truncated head, which waited for 100 Continue
+	if r.state == outOfStep {
+		if s.state == unframed && c.sending != nil {
+			c.seal(c.sending)
+		}
+		c.giveUp(r.last)
 	}
 	if s.doubt.open {
 		s.try()
 	}
-	if s.state == outOfStep || s.state == unframed && c.sending == nil {
+	if s.state == outOfStep && !waits || s.state == unframed && c.sending == nil {
 		s.strict = s.strict || s.state == unframed
 		s.enter(atHead)
 	}
@@ -190,7 +194,7 @@ func (c *Conn) read(d protocol.Dir, s *side, p []byte, t time.Duration) int {
 		return c.readTrailer(d, s, p, t)
 	case unframed:
 		s.pos += uint64(n)
-		if s.gap.ends(p) && s.chunked {
+		if s.gap.ends(p) && s.chunked && c.alone(d) {
 			c.messageEnd(d, t)
 		}
 		return n
@@ -218,8 +222,7 @@ func (c *Conn) pass(d protocol.Dir, s *side, n uint64, t time.Duration) uint64 {
 		}
 		c.missHead(d, s, t)
 	case inSize, inExtension, inTrailer:
-		c.shared.Resyncs++
-		s.enter(unframed)
+		c.unframe(d, s)
 	}
 	s.gap.begin()
 	s.pos += n

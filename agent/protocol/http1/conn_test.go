@@ -20,6 +20,17 @@ type step struct {
 	eof  bool
 }
 
+// String shows a step as it would be written.
+func (s step) String() string {
+	switch {
+	case s.eof:
+		return s.from + " EOF"
+	case s.skip > 0:
+		return fmt.Sprintf("%s skip %d", s.from, s.skip)
+	}
+	return fmt.Sprintf("%s %q", s.from, s.data)
+}
+
 func req(s string) step      { return step{from: ">", data: s} }
 func resp(s string) step     { return step{from: "<", data: s} }
 func reqSkip(n uint64) step  { return step{from: ">", skip: n} }

@@ -29,6 +29,7 @@ func (c *Conn) cutHead(d protocol.Dir, s *side, t time.Duration) bool {
 		e := c.request(d, s, &h)
 		e.http.HeadTruncated = true
 		s.lose()
+		c.loss(d)
 		return true
 	case response:
 		return c.cutResponse(d, s, &h)
@@ -77,6 +78,7 @@ func (c *Conn) cutResponse(d protocol.Dir, s *side, h *head) bool {
 	c.begins(e, s, h)
 	chunked := h.chunked
 	s.enter(unframed)
+	c.loss(d)
 	s.chunked = chunked
 	return true
 }

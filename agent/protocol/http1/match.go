@@ -14,18 +14,20 @@ import (
 // waits for a whole batch is as well. One that keeps requests under way all the time is not: after a loss nobody can tell
 // how many answers are still to come.
 type pipeline struct {
-	seenTurn uint32 // the last turn that brought a request
-	requests int    // in it
-	batches  bool   // several requests in a turn were answered before the next turn
-	overlaps bool   // a turn brought requests before those of earlier turns were answered
-	blind    bool   // a loss on such a connection: no answer can be told from another any more
-	trusted  int    // answers to come, when blind, that belong to requests before the loss
+	seenTurn  uint32 // the last turn that brought a request
+	requests  int    // in it
+	pipelines bool   // a turn brought several requests
+	batches   bool   // several requests in a turn were answered before the next turn
+	overlaps  bool   // a turn brought requests before those of earlier turns were answered
+	blind     bool   // a loss on such a connection: no answer can be told from another any more
+	trusted   int    // answers to come, when blind, that belong to requests before the loss
 }
 
 // noteTurn is called for each request, before it is queued.
 func (c *Conn) noteTurn(s *side) {
 	if c.seenTurn == s.turn {
 		c.requests++
+		c.pipelines = true
 		return
 	}
 	idle := len(c.queue) == 0 && c.cur == nil && c.ghosts == 0
@@ -34,11 +36,35 @@ func (c *Conn) noteTurn(s *side) {
 	c.seenTurn, c.requests = s.turn, 1
 }
 
-// loss is called when answers to open requests, or requests, passed unseen.
-func (c *Conn) loss(open int) {
-	if c.overlaps || open > 1 && !c.batches {
-		c.trusted, c.blind = open, true
+// loss is called when messages of direction d may have passed unseen.
+func (c *Conn) loss(d protocol.Dir) {
+	open := len(c.queue) + c.ghosts
+	if c.cur != nil {
+		open++
 	}
+	if !c.blind && (c.overlaps || open > 1 && !c.batches) {
+		c.blind, c.trusted = true, len(c.queue)+c.ghosts
+	}
+	if d != c.dir {
+		c.trusted = 0
+	}
+}
+
+// unframe is called when a gap covers what would tell the end of a message, which may now lie in the gap as well as
+// whole messages behind it.
+func (c *Conn) unframe(d protocol.Dir, s *side) {
+	c.shared.Resyncs++
+	s.enter(unframed)
+	c.loss(d)
+}
+
+// alone tells whether the message being read in direction d is surely the last of its turn, so that a last chunk behind a
+// gap is its own.
+func (c *Conn) alone(d protocol.Dir) bool {
+	if d == c.dir {
+		return !c.pipelines && !c.overlaps
+	}
+	return len(c.queue) == 0 && c.ghosts == 0
 }
 
 // match takes the request from the queue that a final answer belongs to, or returns nil.
@@ -196,7 +222,11 @@ func (c *Conn) missHead(d protocol.Dir, s *side, t time.Duration) {
 		return
 	}
 	c.dropHead(s)
-	c.loss(len(c.queue) + c.ghosts)
+	o := d.Other()
+	if r := &c.side[o]; (!c.known || d != c.dir) && len(r.buf) > 0 && !c.cutHead(o, r, t) {
+		r.lose() // what has come of a request may have been answered as well
+	}
+	c.loss(d)
 	if c.known && d != c.dir {
 		c.giveUpAll(t)
 	}
