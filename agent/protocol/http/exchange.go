@@ -113,7 +113,7 @@ func (c *Conn) answered(t time.Duration) {
 	c.pop()
 	c.answerSize(e, s)
 	e.request.End, e.answerEnd = t, s.pos
-	if e.left && c.reqDir == protocol.Received {
+	if e.left && c.reqDir == protocol.Received && len(c.held) < MaxQueue {
 		c.held = append(c.held, e)
 		return
 	}

@@ -4,6 +4,7 @@ package http1_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -110,6 +111,9 @@ type exchange struct {
 	script []act
 	want   string
 }
+
+// allExchanges is every row of every table.
+func allExchanges() []exchange { return slices.Concat(wholeExchanges, strangeTraffic, gaps) }
 
 func runExchanges(t *testing.T, table []exchange) {
 	t.Helper()
