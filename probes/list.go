@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -35,6 +36,27 @@ func (s *Set) List(ctx context.Context, now uint64, withProcesses bool, f func(*
 		f(&l)
 	}
 	return nil
+}
+
+// heldSockets returns the scope of the sockets that wanted processes hold already: connections by cookie, listeners by
+// port, from which sockets will come.
+func heldSockets(pids []uint32) ([]event.ScopeKey, error) {
+	sockets, err := diag.Sockets(context.Background(), diag.Options{PIDs: true})
+	if len(sockets) == 0 && err != nil {
+		return nil, fmt.Errorf("list the sockets of the wanted processes: %w", err)
+	}
+	var keys []event.ScopeKey
+	for _, k := range sockets {
+		if !slices.ContainsFunc(k.PIDs, func(pid uint32) bool { return slices.Contains(pids, pid) }) {
+			continue
+		}
+		key := event.ScopeKey{Kind: event.ScopeCookie, Value: k.Cookie}
+		if k.State == tcpListen {
+			key = event.ScopeKey{Kind: event.ScopeListenPort, Value: uint64(k.Local.Port())}
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
 }
 
 func listed(k *diag.Socket) event.Listed {

@@ -193,6 +193,13 @@ func (s *Set) makeRings() error {
 
 func (s *Set) fillScope() error {
 	keys, _ := s.config.Scope.keys()
+	if len(s.config.Scope.PIDs) > 0 {
+		held, err := heldSockets(s.config.Scope.PIDs)
+		if err != nil {
+			return err
+		}
+		keys = append(keys, held...)
+	}
 	for _, k := range keys {
 		if err := s.maps["scope"].Put(k, uint8(1)); err != nil {
 			return fmt.Errorf("fill the scope filter: %w", err)

@@ -35,7 +35,7 @@ type payloadFlowValue struct {
 	Retransmits uint32
 	TcpFlags    uint8
 	Seen        [2]uint8
-	Pad         uint8
+	FirstDir    uint8
 }
 
 type payloadScopeKey struct {

@@ -31,6 +31,8 @@ type Conn struct {
 	tid           uint32
 	peer          *Conn          // the other end, when it is on this machine
 	peerProcess   *model.Process // of a peer that has gone
+	peerTries     uint8          // a peer that was not found on this machine is not looked for with each request
+	evidence      Evidence
 
 	opened      time.Duration
 	listedAt    time.Duration // last listing that had the socket
@@ -86,6 +88,7 @@ func (c *Conn) setTuple(t *event.Tuple) {
 func (c *Conn) segment(s *event.Segment, head, tail []byte) {
 	at := event.Time(&s.Hdr)
 	c.last = at
+	c.evidence = EvidencePayload
 	if s.Dir == event.DirSent { // records of received bytes have no facts
 		c.acked, c.received = s.BytesAcked, s.BytesReceived
 		c.facts = model.TCPFacts{SRTT: time.Duration(s.SrttUs) * time.Microsecond, Retransmits: s.Retransmits}
@@ -210,9 +213,13 @@ func (t *Tracker) emit(r *model.Request) {
 	t.out.Request(r)
 }
 
+// maxPeerTries is more than one, because a peer's first record may come after this end's first request.
+const maxPeerTries = 4
+
 // peerOf returns the process at the other end when that end is on this machine too.
 func (c *Conn) peerOf() *model.Process {
-	if c.peer == nil && c.peerProcess == nil {
+	if c.peer == nil && c.peerProcess == nil && c.peerTries < maxPeerTries {
+		c.peerTries++
 		if p := c.t.pairs[pair{c.remote, c.local}]; p != nil && p != c {
 			c.peer, p.peer = p, c
 		}

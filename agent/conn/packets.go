@@ -16,6 +16,13 @@ import (
 // flowIdle is how long a flow without packets stays in the table before its last report.
 const flowIdle = 30 * time.Second
 
+// IP protocol numbers, and the ports below which only services are found.
+const (
+	protoTCP = 6
+	protoUDP = 17
+	lowPort  = 1024
+)
+
 // maxActors bounds the table of UDP sockets whose process is known.
 const maxActors = 16384
 
@@ -45,7 +52,7 @@ func (t *Tracker) flow(e *event.Flow) bool {
 			t.stats.Refused++
 			return true
 		}
-		f = &packetFlow{total: t.describe(&e.Key)}
+		f = &packetFlow{total: t.describe(e)}
 		f.total.Start = time.Duration(e.Value.First)
 		t.nextID++
 		f.total.Conn = t.nextID
@@ -81,13 +88,19 @@ func localAddr(k *event.FlowKey) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(k.Local).Unmap(), k.LocalPort)
 }
 
-// describe names the ends of a flow. Packets do not say who is the client; the lower port is taken for the server, as
-// services listen on lower ports than the kernel hands out to clients.
-func (t *Tracker) describe(k *event.FlowKey) model.Flow {
+// describe names the ends of a flow. Whoever sent the first packet that was seen is taken for the client, unless ports say
+// otherwise: a flow that is older than the agent may begin with an answer, and services listen on lower ports than the
+// kernel hands out to clients.
+func (t *Tracker) describe(e *event.Flow) model.Flow {
+	k := &e.Key
 	local := model.Endpoint{Addr: localAddr(k), Process: t.actors[k.Sock]}
 	remote := model.Endpoint{Addr: netip.AddrPortFrom(netip.AddrFrom16(k.Remote).Unmap(), k.RemotePort)}
 	f := model.Flow{Transport: transport(k.Proto), Client: local, Server: remote, Role: model.RoleClient}
-	if k.LocalPort < k.RemotePort {
+	server := e.Value.FirstDir == event.DirReceived
+	if hasPorts := k.Proto == protoTCP || k.Proto == protoUDP; hasPorts && (k.LocalPort < lowPort) != (k.RemotePort < lowPort) {
+		server = k.LocalPort < lowPort
+	}
+	if server {
 		f.Client, f.Server, f.Role = remote, local, model.RoleServer
 	}
 	if k.Ifindex != 0 {

@@ -28,7 +28,20 @@ type Config struct {
 	HoleTimeout time.Duration
 	// FlowInterval is the time between two reports of a flow that goes on.
 	FlowInterval time.Duration
+	// Evidence is what a connection must have shown before its flow is reported. The kernel's reports of opened and ended
+	// connections know neither cgroup nor interface, so where the scope asks for these, something else must vouch.
+	Evidence Evidence
 }
+
+// Evidence is what is known of a connection besides that it exists.
+type Evidence uint8
+
+// From none to payload, each includes those before it.
+const (
+	EvidenceNone    Evidence = iota
+	EvidenceUse              // a process in scope used it
+	EvidencePayload          // payload in scope passed
+)
 
 // Default returns the configuration that sonde runs with.
 func Default() Config {
@@ -55,10 +68,18 @@ type Stats struct {
 	Undecodable    uint64 // records that made no sense
 	Requests       uint64
 	HolesGivenUp   uint64
-	BytesSeen      [2]uint64 // fed to or skipped by parsers, by protocol.Dir
-	BytesAcked     [2]uint64 // what the kernel says of the same connections when they end
-	BytesAccounted [2]uint64 // BytesSeen of connections that have ended
-	Stale          uint64    // connections whose end was missed and found out later
+	BytesSeen      [2]uint64         // fed to or skipped by parsers, by protocol.Dir
+	BytesAcked     [2]uint64         // what the kernel says of the same connections when they end
+	BytesAccounted [2]uint64         // BytesSeen of connections that have ended
+	Stale          uint64            // connections whose end was missed and found out later
+	Resyncs        uint64            // times the HTTP parsers were out of step
+	OpenBy         map[Holder]uint64 // open connections, counted anew every few seconds; not changed once published
+}
+
+// Holder is who holds a connection, and at which end.
+type Holder struct {
+	Service string
+	Role    model.Role
 }
 
 // Tracker follows connections.
@@ -82,6 +103,7 @@ type Tracker struct {
 
 	interfaceName func(index uint32) string
 	lastSweep     time.Duration
+	lastCensus    time.Duration
 	stale         bool // ends of connections were lost: the next listing removes what is gone
 	stats         Stats
 }
@@ -103,7 +125,7 @@ func New(c Config, identify Identify, interfaceName func(uint32) string, out Out
 // Stats returns the counts so far.
 func (t *Tracker) Stats() Stats {
 	s := t.stats
-	s.Open = len(t.conns)
+	s.Open, s.Resyncs = len(t.conns), t.http.Resyncs
 	return s
 }
 
@@ -306,6 +328,7 @@ func (t *Tracker) actor(e *event.Actor) bool {
 }
 
 func (t *Tracker) setActor(c *Conn, who *event.Who) {
+	c.evidence = max(c.evidence, EvidenceUse)
 	c.process = t.identify(uint32(who.PidTgid>>32), time.Duration(who.Start), event.Comm(who), who.CgroupId)
 	c.tid = uint32(who.PidTgid)
 }
@@ -365,6 +388,25 @@ func (t *Tracker) Tick(now time.Duration) {
 		}
 	}
 	t.sweepFlows(now)
+	if now-t.lastCensus >= censusInterval {
+		t.lastCensus = now
+		t.census()
+	}
+}
+
+// censusInterval is the time between two counts of open connections by service.
+const censusInterval = 5 * time.Second
+
+func (t *Tracker) census() {
+	open := map[Holder]uint64{}
+	for _, c := range t.conns {
+		h := Holder{Role: c.role}
+		if c.process != nil {
+			h.Service = c.process.ServiceName
+		}
+		open[h]++
+	}
+	t.stats.OpenBy = open
 }
 
 // due tells whether time asks for something on this connection.

@@ -86,7 +86,14 @@ func (c *captureFlags) start(scope filter.Scope, listener net.Listener, ready fu
 	}
 	k.resolver = process.New(process.Default())
 	who := process.NewActors(k.resolver)
-	k.pipeline = pipeline.New(conn.Default(), who.Identify, set.InterfaceName, sinks...)
+	config := conn.Default()
+	switch {
+	case len(c.interfaces) > 0:
+		config.Evidence = conn.EvidencePayload
+	case len(c.cgroups) > 0:
+		config.Evidence = conn.EvidenceUse
+	}
+	k.pipeline = pipeline.New(config, who.Identify, set.InterfaceName, sinks...)
 	k.source = live.New(live.Default(), set, ready)
 	return k, nil
 }

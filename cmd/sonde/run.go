@@ -67,7 +67,7 @@ func (f *runFlags) run(ctx context.Context, e env) error {
 	var k *capture
 	k, err = f.capture.start(filter.Scope{Requests: true, Flows: true}, ln, func() {
 		exporter.SetReady(true)
-		log.Info(readiness(k), "metrics", "http://"+ln.Addr().String()+"/metrics")
+		log.Info("ready", "state", readiness(k), "metrics", "http://"+ln.Addr().String()+"/metrics")
 	}, sink)
 	if err != nil {
 		return errors.Join(err, ln.Close())

@@ -72,6 +72,10 @@ func (s *selfSource) pipeline(self *aggregate.Self) {
 	self.Undecodable = st.Undecodable
 	self.Tracked, self.Joined = uint64(st.Open), st.JoinedMid
 	self.MapFull["conns"] = st.Refused
+	self.Resyncs = map[string]uint64{"http": st.Resyncs}
+	for h, n := range st.OpenBy {
+		self.Open = append(self.Open, aggregate.OpenConnections{Service: h.Service, Role: h.Role, Count: n})
+	}
 	self.Parsed = aggregate.Bytes{Transmitted: st.BytesAccounted[0], Received: st.BytesAccounted[1]}
 	self.Acked = aggregate.Bytes{Transmitted: st.BytesAcked[0], Received: st.BytesAcked[1]}
 	var m runtime.MemStats

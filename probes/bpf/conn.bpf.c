@@ -11,6 +11,8 @@
 #include "lib/sock.h"
 #include "lib/task.h"
 
+#define SCOPE_LEVELS 8
+
 enum tcp_state {
 	TCP_ESTABLISHED = 1,
 	TCP_SYN_SENT = 2,
@@ -76,6 +78,24 @@ static __always_inline int port_wanted(const struct tuple *t)
 	       in_scope(SCOPE_PORT, t->remote_port);
 }
 
+/* Asked in the context of the process that uses the socket. */
+static __always_inline int current_in_cgroup(void)
+{
+	int level;
+
+	if (!(scope_mask & SCOPE_CGROUP))
+		return 1;
+	for (level = 0; level < SCOPE_LEVELS; level++) {
+		u64 id = bpf_get_current_ancestor_cgroup_id(level);
+
+		if (!id)
+			return 0;
+		if (in_scope(SCOPE_CGROUP, id))
+			return 1;
+	}
+	return 0;
+}
+
 /* connect() runs in the context of the process that opens the connection, before a source port is chosen. */
 static __always_inline void connect_began(struct sock *sk)
 {
@@ -83,7 +103,7 @@ static __always_inline void connect_began(struct sock *sk)
 	struct event_actor *e;
 
 	bpf_map_update_elem(&actors, &key, &who, BPF_ANY);
-	if (who >> 32 == self_tgid)
+	if (who >> 32 == self_tgid || !current_in_cgroup())
 		return;
 	if (scope_mask & SCOPE_PID) {
 		if (!in_scope(SCOPE_PID, who >> 32))
@@ -156,6 +176,8 @@ static __always_inline void connection_closed(struct sock *sk, int oldstate)
 	e->segs_out = BPF_CORE_READ(tp, segs_out);
 	e->segs_in = BPF_CORE_READ(tp, segs_in);
 	e->err = BPF_CORE_READ(sk, sk_err);
+	if (!e->err && oldstate == TCP_SYN_SENT) /* what an ICMP message said while the socket was in use */
+		e->err = BPF_CORE_READ(sk, sk_err_soft);
 	e->oldstate = oldstate;
 	__builtin_memset(e->pad, 0, sizeof(e->pad));
 	output_submit(e, sizeof(*e));
@@ -196,7 +218,7 @@ static __always_inline int conn_actor(struct sock *sk)
 	if (!sock_is_inet(sk) || task_is_kernel_thread() || sock_is_closed_tcp(sk))
 		return 0;
 	bpf_map_update_elem(&actors, &key, &who, BPF_ANY);
-	if (who >> 32 == self_tgid)
+	if (who >> 32 == self_tgid || !current_in_cgroup())
 		return 0;
 	sock_tuple(&t, sk);
 	if (!port_wanted(&t) || ((scope_mask & SCOPE_PID) && !in_scope(SCOPE_PID, who >> 32)))

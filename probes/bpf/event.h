@@ -194,7 +194,7 @@ struct flow_value {
 	__u32 retransmits;
 	__u8 tcp_flags;
 	__u8 seen[2];
-	__u8 pad;
+	__u8 first_dir; /* of the first packet */
 };
 
 struct event_flow {

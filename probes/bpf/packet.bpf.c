@@ -19,9 +19,10 @@
 /* ifindex of the loopback interface: TCP on it is seen at both of its sockets already, so it is not counted again. */
 const volatile u32 loopback_ifindex = 1;
 
-/* Flows at interfaces. Evicted by user space in batches; full: the least recently used goes, counted by the evictor. */
+/* Flows at interfaces. Emptied by user space in batches; full: packets of further flows are counted as not counted. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 65536);
 	__type(key, struct flow_key);
 	__type(value, struct flow_value);
@@ -65,6 +66,14 @@ static __always_inline u32 network(struct __sk_buff *skb, struct flow_key *key, 
 		__builtin_memcpy(dir == DIR_SENT ? key->remote : key->local, ip + 24, 16);
 		key->proto = ip[6];
 		*total = (ip[4] << 8 | ip[5]) + 40;
+		if (key->proto == IPPROTO_HOPOPTS) { /* multicast reports, Big TCP */
+			if (bpf_skb_load_bytes_relative(skb, 40, ip, 2, BPF_HDR_START_NET))
+				return 0;
+			key->proto = ip[0];
+			if (*total == 40) /* a jumbogram: the length is in that header, and in skb */
+				*total = skb->len;
+			return 40 + (ip[1] + 1) * 8;
+		}
 		return 40;
 	}
 	return 0;

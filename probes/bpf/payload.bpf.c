@@ -82,9 +82,10 @@ struct {
 	__type(value, struct sock_state);
 } socks SEC(".maps");
 
-/* Flows of UDP sockets. Evicted by user space in batches; full: the least recently used goes, counted by the evictor. */
+/* Flows of UDP sockets. Emptied by user space in batches; full: packets of further flows are counted as not counted. */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 16384);
 	__type(key, struct flow_key);
 	__type(value, struct flow_value);
@@ -290,7 +291,8 @@ static __always_inline int advance(struct direction *d, struct segment *s, int *
 	}
 	*front = (s32)(end - d->next) > 0;
 	if (*front) {
-		if ((s32)(s->seq - d->next) > 0) {
+		/* What leaves a socket leaves it in order: a hole there is what took another way than this hook. */
+		if (s->dir == DIR_RECEIVED && (s32)(s->seq - d->next) > 0) {
 			s->flags |= SEGMENT_AHEAD;
 			if (!d->open_hole) {
 				d->open_hole = 1;
@@ -335,7 +337,8 @@ static __noinline int classify(struct __sk_buff *skb, struct segment *s, struct 
 	} else if (guess == GUESS_RESPONSE) {
 		d->left = st->dir[(s->dir & 1) ^ 1].pipelined ? budget_pipelined : budget_response;
 	} else {
-		if (st->unknown_turns < 255)
+		/* A few bytes of a method or a version are no sign against a connection that has spoken HTTP before. */
+		if (st->unknown_turns < 255 && !(guess == GUESS_MAYBE && (st->flags & SOCK_HTTP)))
 			st->unknown_turns++;
 		d->left = 0;
 		if (st->unknown_turns <= unknown_turns_max)
@@ -536,8 +539,15 @@ static __always_inline void packet(struct __sk_buff *skb, u8 dir)
 		proto = ip[9];
 		l4 = (ip[0] & 15) * 4;
 	} else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+		if (data + 48 > end) /* with a TCP or UDP header behind it */
+			return;
 		proto = ip[6];
 		l4 = 40;
+		/* Big TCP: the kernel announces segments beyond 64 KiB in a hop-by-hop header, even to its own loopback. */
+		if (proto == IPPROTO_HOPOPTS) {
+			proto = ip[40];
+			l4 += (ip[41] + 1) * 8;
+		}
 	} else {
 		return;
 	}

@@ -193,7 +193,7 @@ type recordFlowValue struct {
 	Retransmits uint32
 	TcpFlags    uint8
 	Seen        [2]uint8
-	Pad         uint8
+	FirstDir    uint8
 }
 
 type recordScopeKey struct {

@@ -34,15 +34,16 @@ typedef __u32 u32;
 typedef __u64 u64;
 typedef __s32 s32;
 
-#define AF_INET	       2
-#define AF_INET6       10
-#define ETH_P_IP       0x0800
-#define ETH_P_IPV6     0x86dd
-#define IPPROTO_ICMP   1
-#define IPPROTO_TCP    6
-#define IPPROTO_UDP    17
-#define IPPROTO_ICMPV6 58
-#define PF_KTHREAD     0x00200000
+#define AF_INET		2
+#define AF_INET6	10
+#define ETH_P_IP	0x0800
+#define ETH_P_IPV6	0x86dd
+#define IPPROTO_HOPOPTS 0
+#define IPPROTO_ICMP	1
+#define IPPROTO_TCP	6
+#define IPPROTO_UDP	17
+#define IPPROTO_ICMPV6	58
+#define PF_KTHREAD	0x00200000
 
 #define CORE __attribute__((preserve_access_index))
 
@@ -97,6 +98,7 @@ struct sock {
 	u16 sk_protocol;
 	u16 sk_type;
 	int sk_err;
+	int sk_err_soft;
 	struct sock_cgroup_data sk_cgrp_data;
 } CORE;
 

@@ -30,7 +30,7 @@ static __always_inline struct flow_value *flow_add(void *map, struct flow_key *k
 	struct flow_value *f = bpf_map_lookup_elem(map, key);
 
 	if (!f) {
-		struct flow_value fresh = { .first = now };
+		struct flow_value fresh = { .first = now, .first_dir = dir };
 
 		bpf_map_update_elem(map, key, &fresh, BPF_NOEXIST);
 		f = bpf_map_lookup_elem(map, key);
