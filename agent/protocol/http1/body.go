@@ -96,8 +96,8 @@ func (c *Conn) readTrailer(d protocol.Dir, s *side, p []byte, t time.Duration) i
 	if n >= 0 {
 		l = p[:n]
 	}
-	if len(l) > 1 || len(l) == 1 && l[0] != '\r' {
-		s.filled = true
+	for _, b := range l {
+		s.filled = s.filled || b != '\r'
 	}
 	if n < 0 {
 		s.pos += uint64(len(p))

@@ -164,6 +164,8 @@ func (c *Conn) learn(d protocol.Dir) {
 // requestBody decides how the body of a request ends (RFC 9112 6.3).
 func (c *Conn) requestBody(s *side, h *head, t time.Duration) {
 	switch {
+	case c.sending.connect: // RFC 9110 9.3.6: no content, whatever the fields say
+		c.messageEnd(c.dir, t)
 	case h.chunked:
 		s.enter(inSize)
 		s.chunked = true
