@@ -84,7 +84,7 @@ func (c *Conn) Pending() int {
 			n++
 		}
 	}
-	if c.cur != nil {
+	if c.cur != nil && !c.cur.ghost {
 		n++
 	}
 	return n
@@ -217,7 +217,9 @@ func (c *Conn) pass(d protocol.Dir, s *side, n uint64, t time.Duration) uint64 {
 		return n
 	case atHead:
 		if s.doubt.tried {
-			c.resume(d, s, s.takeBuf(), t)
+			begun := s.takeBuf()
+			c.resume(d, s, begun, t)
+			c.shared.giveBack(begun)
 			return 0
 		}
 		c.missHead(d, s, t)

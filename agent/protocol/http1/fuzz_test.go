@@ -301,7 +301,7 @@ func randomTalk(seed uint64) (*talk, []step) {
 }
 
 func TestLossNeverMakesWrongRequests(t *testing.T) {
-	for seed := range uint64(20000) {
+	for seed := range uint64(4000) {
 		k, steps := randomTalk(seed)
 		checkAnswers(t, k, steps)
 	}
