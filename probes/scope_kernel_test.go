@@ -6,6 +6,7 @@ package probes
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -242,6 +244,38 @@ func TestRefusedConnectIsTold(t *testing.T) {
 	w.until("close", func() bool { _, end := w.life(o.pid()); return end != nil })
 	kinds, end := w.life(o.pid())
 	if kinds != "connect close " || syscall.Errno(end.Err) != syscall.ECONNREFUSED || end.Oldstate != 2 {
+		t.Errorf("records %s, error %d, state %d", kinds, end.Err, end.Oldstate)
+	}
+}
+
+// A listener whose queue is full drops the SYN, as a firewall does.
+func TestConnectThatTimesOutIsTold(t *testing.T) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", name.(*unix.SockaddrInet4).Port)
+	for range 2 {
+		if c, err := net.DialTimeout("tcp", address, 200*time.Millisecond); err == nil {
+			defer c.Close()
+		}
+	}
+	o := startOther(t)
+	w := load(t, nil)
+	if answer := o.do("syn %s", address); !strings.Contains(answer, "timed out") {
+		t.Skip("connect ended with ", answer)
+	}
+	w.until("close", func() bool { _, end := w.life(o.pid()); return end != nil })
+	kinds, end := w.life(o.pid())
+	if kinds != "connect close " || syscall.Errno(end.Err) != syscall.ETIMEDOUT || end.Oldstate != 2 {
 		t.Errorf("records %s, error %d, state %d", kinds, end.Err, end.Oldstate)
 	}
 }
