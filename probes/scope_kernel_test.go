@@ -335,26 +335,32 @@ func TestDropsAreNamed(t *testing.T) {
 	}
 }
 
-// A pair of namespaces on a wire that loses packets.
-func TestLossAndReorderingOnTheNetworkLoseNoByte(t *testing.T) {
+// wire makes a pair of interfaces, 10.234.7.1 here and 10.234.7.2 in a namespace of its own.
+func wire(t *testing.T) (ns, near string) {
+	t.Helper()
 	for _, tool := range []string{"ip", "nft", "nsenter"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skip("no ", tool)
 		}
 	}
-	ns := fmt.Sprintf("sonde-probes-%d", os.Getpid())
-	near, far := "spn0", "spf0"
+	ns, near = fmt.Sprintf("sonde-probes-%d", os.Getpid()), "spn0"
 	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", ns).Run() })
 	for _, line := range []string{
 		"ip netns add " + ns,
-		"ip link add " + near + " type veth peer name " + far + " netns " + ns,
+		"ip link add " + near + " type veth peer name spf0 netns " + ns,
 		"ip addr add 10.234.7.1/24 dev " + near, "ip link set " + near + " up",
-		"ip -n " + ns + " addr add 10.234.7.2/24 dev " + far, "ip -n " + ns + " link set " + far + " up",
+		"ip -n " + ns + " addr add 10.234.7.2/24 dev spf0", "ip -n " + ns + " link set spf0 up",
 	} {
 		if out, err := exec.Command("sh", "-c", line).CombinedOutput(); err != nil {
 			t.Skipf("%s: %v\n%s", line, err, out)
 		}
 	}
+	return ns, near
+}
+
+// The wire loses packets.
+func TestLossAndReorderingOnTheNetworkLoseNoByte(t *testing.T) {
+	ns, near := wire(t)
 	ln := listener(t, "10.234.7.1:0")
 	w := load(t, func(c *Config) {
 		c.Scope.Ports, c.PacketFlows, c.Interfaces = []uint16{port(ln.Addr())}, true, []string{near}

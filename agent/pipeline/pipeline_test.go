@@ -4,6 +4,7 @@ package pipeline_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"testing"
 	"time"
@@ -12,12 +13,11 @@ import (
 	"sonde/agent/model"
 	"sonde/agent/pipeline"
 	"sonde/agent/source"
-	"sonde/probes/event"
 )
 
 // recorded is a source of records that were made before.
 type recorded struct {
-	records []event.Record
+	records []source.Record
 	err     error
 }
 
@@ -55,15 +55,34 @@ type listener struct {
 func (l *listener) Drops(reason string, _ uint64) { l.calls = append(l.calls, "drops "+reason) }
 func (l *listener) Tick(time.Duration)            { l.ticks++ }
 
-func records() []event.Record {
-	request := event.Segment{Hdr: event.Header{Sock: 1, Flags: event.SegmentTurn}, Cookie: 1}
-	request.Tuple.LocalPort, request.Tuple.RemotePort = 40000, 80
-	text := []byte("GET /a HTTP/1.1\r\n\r\n")
-	request.Len = uint32(len(text))
-	lost := event.Lost{Hdr: event.Header{Kind: uint8(event.KindLost)}, Records: 1}
-	drops := event.Drops{Hdr: event.Header{Kind: uint8(event.KindDrops)}, Packets: 1}
-	event.SetDropName(&drops, "no_socket")
-	return []event.Record{event.MakeSegment(&request, text, nil), event.Bytes(&lost), event.Bytes(&drops)}
+// Kinds of records and offsets of their fields, probes/bpf/event.h.
+const (
+	segment = 1
+	lost    = 8
+	drops   = 9
+)
+
+// record is one of a kind, for socket 1, with fields of 16 and 64 bits set at offsets.
+func record(kind byte, size int, u16, u64 map[int]uint64) source.Record {
+	r := make([]byte, size)
+	r[8], r[16] = 1, kind
+	for at, v := range u16 {
+		binary.NativeEndian.PutUint16(r[at:], uint16(v))
+	}
+	for at, v := range u64 {
+		binary.NativeEndian.PutUint64(r[at:], v)
+	}
+	return r
+}
+
+func records() []source.Record {
+	text := "GET /a HTTP/1.1\r\n\r\n"
+	n := uint64(len(text))
+	request := record(segment, 128, map[int]uint64{64: 40000, 66: 80, 76: n, 80: n}, map[int]uint64{24: 1})
+	request[17] = 1 // SEGMENT_TURN
+	dropped := record(drops, 80, nil, map[int]uint64{24: 1})
+	copy(dropped[40:], "no_socket")
+	return []source.Record{append(request, text...), record(lost, 56, nil, map[int]uint64{24: 1}), dropped}
 }
 
 func nobody(uint32, time.Duration, string, uint64) *model.Process { return &model.Process{} }
