@@ -89,7 +89,7 @@ func (c *Conn) endRequest() {
 		e.http.RequestBodyBytes = total - e.request.RequestBytes
 	}
 	e.request.RequestBytes, e.request.RequestEnd = total, s.last
-	if s.state == unframed {
+	if s.state == unframed || s.state == untilEOF {
 		c.enter(s, outOfStep)
 	}
 	if e.refused != "" {

@@ -93,6 +93,14 @@ CONNECT  200 ok 47(0) 38(0) @1-1,2-2
 CONNECT  404 ok 47(0) 45(0) @1-1,2-2
 GET /b 200 ok 28(0) 43(5) @3-3,4-4
 `},
+	{"a request with another transfer coding lasts until its answer", []act{client("POST /a HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n123"), client("45"), server(bad), client(getB), server(ok5), closed()}, `
+POST /a 400 ok 50(5) 66(0) @1-2,3-3
+GET /b 200 ok 28(0) 43(5) @4-4,5-5
+`},
+	{"a body of CONNECT is no body", []act{client("CONNECT x:1 HTTP/1.1\r\nContent-Length: 3\r\n\r\n\x01\x02\x03"), server(no0), client(getB), server(ok5), closed()}, `
+CONNECT  404 ok 43(0) 45(0) @1-1,2-2
+GET /b 200 ok 28(0) 43(5) @3-3,4-4
+`},
 	{"HEAD has no body whatever its length", []act{client(headA + getB), server("HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + ok5), closed()}, `
 HEAD /a 200 ok 29(0) 40(0) @1-1,2-2
 GET /b 200 ok 28(0) 43(5) @1-1,2-2

@@ -147,8 +147,12 @@ func (c *Conn) request(d protocol.Dir, h *head) {
 	c.describe(e, h)
 	c.push(e)
 	switch {
+	case e.connect: // RFC 9110 9.3.6: has no body
+		c.endRequest()
 	case h.chunked:
 		c.enter(s, inChunkSize)
+	case h.coded: // as far as the answer, RFC 9112 6.3
+		s.state = untilEOF
 	case h.length > 0:
 		s.state, s.left = inBody, uint64(h.length)
 	default: // RFC 9112 6.3: a request without a length has no body
