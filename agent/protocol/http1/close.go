@@ -13,9 +13,8 @@ import (
 func (c *Conn) EOF(d protocol.Dir, _ time.Duration) {
 	s := &c.side[d]
 	s.ended = true
-	if c.known && d != c.dir && (s.state == untilEOF || s.state == unframed) && c.cur != nil {
-		c.answered(s.last)
-		s.lose()
+	if c.known && d != c.dir && c.cur != nil {
+		c.endAnswer(s)
 	}
 }
 
@@ -25,8 +24,8 @@ func (c *Conn) Close(e protocol.Close) {
 		e.Reason = "connection_closed"
 	}
 	r := &c.side[c.dir.Other()]
-	if c.cur != nil && e.Reason == "connection_closed" && (r.state == untilEOF || r.state == unframed) {
-		c.answered(r.last)
+	if c.cur != nil && e.Reason == "connection_closed" {
+		c.endAnswer(r)
 	}
 	for _, x := range c.held {
 		reason := ""
@@ -47,6 +46,20 @@ func (c *Conn) Close(e protocol.Close) {
 	}
 	c.queue = c.queue[:0]
 	c.leave()
+}
+
+// endAnswer ends the answer being read if its end is that of its direction. One whose framing was lost may hold the answers
+// to all requests behind it.
+func (c *Conn) endAnswer(s *side) {
+	switch s.state {
+	case untilEOF:
+		c.answered(s.last)
+		s.lose()
+	case unframed:
+		c.answered(s.last)
+		s.lose()
+		c.giveUp(s.last)
+	}
 }
 
 // closeHeads takes what came of heads that will never be whole.

@@ -40,7 +40,7 @@ type side struct {
 	left uint64
 	pos  uint64 // bytes fed and skipped
 	from uint64 // pos at the beginning of the message being read
-	body uint64 // pos behind its head, 0 when its head was cut
+	body uint64 // pos behind its head, not above from when that was cut
 	buf  []byte // the part of a head that has come
 
 	first time.Duration // of the message being read
@@ -133,7 +133,7 @@ func (c *Conn) turn(d protocol.Dir, s *side) {
 		c.requestTurn(s)
 		return
 	}
-	if s.state == outOfStep && !c.blind {
+	if s.state == outOfStep {
 		s.enter(atHead)
 	}
 }
@@ -224,7 +224,7 @@ func (c *Conn) pass(d protocol.Dir, s *side, n uint64, t time.Duration) uint64 {
 		}
 		c.missHead(d, s, t)
 	case inSize, inExtension, inTrailer:
-		c.unframe(d, s)
+		c.unframe(s)
 	}
 	s.gap.begin()
 	s.pos += n

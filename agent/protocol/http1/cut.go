@@ -14,7 +14,6 @@ import (
 func (c *Conn) cutHead(d protocol.Dir, s *side, t time.Duration) bool {
 	p := s.takeBuf()
 	defer c.shared.giveBack(p)
-	s.body = 0
 	var h head // the shared one may hold the answer to this very request
 	var unfolded []byte
 	h.read(p, &unfolded)
@@ -29,7 +28,7 @@ func (c *Conn) cutHead(d protocol.Dir, s *side, t time.Duration) bool {
 		e := c.request(d, s, &h)
 		e.http.HeadTruncated = true
 		s.lose()
-		c.loss(d)
+		c.loss()
 		return true
 	case response:
 		return c.cutResponse(d, s, &h)
@@ -78,7 +77,7 @@ func (c *Conn) cutResponse(d protocol.Dir, s *side, h *head) bool {
 	c.begins(e, s, h)
 	chunked := h.chunked
 	s.enter(unframed)
-	c.loss(d)
+	c.loss()
 	s.chunked = chunked
 	return true
 }

@@ -37,6 +37,16 @@ func TestLostFramingEndsByEvidence(t *testing.T) {
 		{name: "last chunk in a segment of its own", steps: []step{req(getA), resp(chunk), respSkip(100), resp("0123456789abcd\r\n"), resp("0\r\n\r\n")},
 			want: "GET /a 200 ok 19/168"},
 		{name: "a zero that is none", steps: []step{req(getA), resp(chunk), respSkip(100), resp("10\r\n\r\n"), resp("xx")}, want: ""},
+		{name: "a last chunk that may be that of another answer", steps: []step{req(getA + getB), resp(okHi + okHi), req(getA + getB + getC), resp(chunk), respSkip(100), resp("0123456\r\n0\r\n\r\n"), resp(no404), req(getA), resp(okNil)},
+			want: "GET /a 200 ok 19/40\nGET /b 200 ok 19/40\nGET /a 200 ok 19/201\nGET /b 0 incomplete lost 19/0\nGET /c 0 incomplete lost 19/0\nGET /a 200 ok 19/38"},
+		{name: "a last chunk that may be that of another request",
+			steps: []step{req(getA + getB), resp(okHi + okHi), req("PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"), reqSkip(100), req("0123456\r\n0\r\n\r\n"), req(getC), resp(okHi + no404 + okNil), req(getB), resp(okNil)},
+			want:  "GET /a 200 ok 19/40\nGET /b 200 ok 19/40\nPUT /a 200 ok 180/40\nGET /b 200 ok 19/38"},
+		{name: "upload in a batch whose answers cannot be told apart",
+			steps: []step{req(getA + getB), resp(okHi + okHi), req(getA + "PUT /b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"), reqSkip(100), resp(chunk), respSkip(100), req(getC), resp(okNil)},
+			want:  "GET /a 200 ok 19/40\nGET /b 200 ok 19/40\nGET /a 200 ok 19/147\nPUT /b 0 incomplete lost 147/0\nGET /c 200 ok 19/38"},
+		{name: "the end of the connection behind a batch", steps: []step{req(getA + getB), resp(chunk), respSkip(100)}, close: "connection_closed",
+			want: "GET /a 200 ok 19/147\nGET /b 0 incomplete lost 19/0"},
 		{name: "the next request", steps: []step{req(getA), resp(chunk), respSkip(100), resp("0123456789abcdef"), req(getB), resp(okNil)},
 			want: "GET /a 200 ok 19/163\nGET /b 200 ok 19/38"},
 		{name: "the end of the direction", steps: []step{req(getA), resp(chunk), respSkip(100), respEOF()}, want: "GET /a 200 ok 19/147"},
@@ -71,6 +81,7 @@ func TestTruncatedHeadKeepsWhatWasSeen(t *testing.T) {
 			want: "GET /a 0 incomplete lost 19/0\nGET /b 200 ok 19/40"},
 		{name: "chunked response ends with its last chunk", steps: []step{req(getA), resp(chunk[:len(chunk)-2] + "X: "), respSkip(50), resp("0123456789\r\n0\r\n\r\n"), req(getB), resp(okHi)},
 			want: "GET /a 200 ok 19/115 cut\nGET /b 200 ok 19/40"},
+		{name: "response without a coding goes on behind what looks like a last chunk", steps: []step{req(getA), resp("HTTP/1.1 200 OK\r\nX: "), respSkip(50), resp("0123456789\r\n0\r\n\r\n")}, want: ""},
 		{name: "response to HEAD", steps: []step{req("HEAD /a HTTP/1.1\r\n\r\n"), resp("HTTP/1.1 200 None\r\nSet-Cookie: x"), respSkip(5000), req(getB), resp(okHi)},
 			want: "HEAD /a 200 ok 20/5032 cut\nGET /b 200 ok 19/40"},
 		{name: "response at the end of the connection", steps: []step{req(getA), resp("HTTP/1.1 200 OK\r\nX")}, close: "connection_reset",
@@ -102,6 +113,8 @@ func TestNoAnswerIsGivenToAnotherRequest(t *testing.T) {
 			want: "GET /c 200 ok 19/38"},
 		{name: "batch lost before any batch was answered", steps: []step{req(getA + getB), respSkip(40), req(getC), resp(no404)}, close: "connection_closed",
 			want: "GET /a 0 incomplete lost 19/0\nGET /b 0 incomplete lost 19/0\nGET /c 0 incomplete lost 19/0"},
+		{name: "first batch of which an answer has no end", steps: []step{req(getA + getB), resp(chunk), respSkip(100), req(getC), resp(no404)}, close: "connection_closed",
+			want: "GET /a 200 ok 19/147\nGET /b 0 incomplete lost 19/0\nGET /c 0 incomplete lost 19/0"},
 		{name: "batch lost behind a batch", steps: []step{req(getA + getB), resp(okHi + okHi), req(getA + getB), respSkip(40), resp(okHi), req(getC), resp(no404)},
 			want: "GET /a 200 ok 19/40\nGET /b 200 ok 19/40\nGET /a 0 incomplete lost 19/0\nGET /b 0 incomplete lost 19/0\nGET /c 404 ok 19/40"},
 		{name: "client that does not wait", steps: []step{req(getA), req(getB), resp(okHi), req(getC), resp(no404[:9]), respSkip(31), req(getA), resp(okNil), req(getB), resp(okNil)}, close: "connection_closed",
@@ -223,9 +236,14 @@ func TestIdleConnectionHoldsNoBuffer(t *testing.T) {
 	if len(o.got) != 3 || o.conn.side[0].buf != nil || o.conn.side[1].buf != nil || len(o.shared.buffers) != 1 {
 		t.Errorf("%d reported, %d buffers in the pool", len(o.got), len(o.shared.buffers))
 	}
-	for i := range 20 {
-		if b := o.shared.intern([]byte(fmt.Sprint("x", i)), 3); len(b) > 3 {
-			t.Errorf("%q is longer than its limit", b)
+	for i := range 3 * MaxField {
+		if got := o.shared.intern([]byte(body(i)), 2*MaxField); got != body(min(i, 2*MaxField)) {
+			t.Errorf("%d bytes of %d", len(got), i)
+		}
+	}
+	for _, kept := range o.shared.table {
+		if len(kept) > MaxField {
+			t.Errorf("the table keeps %d bytes", len(kept))
 		}
 	}
 }

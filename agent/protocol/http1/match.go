@@ -31,13 +31,13 @@ func (c *Conn) noteTurn(s *side) {
 		return
 	}
 	idle := len(c.queue) == 0 && c.cur == nil && c.ghosts == 0
-	c.batches = c.batches || idle && c.requests > 1
+	c.batches = c.batches || c.requests > 1 // if they were not answered, it overlaps
 	c.overlaps = c.overlaps || !idle
 	c.seenTurn, c.requests = s.turn, 1
 }
 
-// loss is called when messages of direction d may have passed unseen.
-func (c *Conn) loss(d protocol.Dir) {
+// loss is called when messages may have passed unseen.
+func (c *Conn) loss() {
 	open := len(c.queue) + c.ghosts
 	if c.cur != nil {
 		open++
@@ -45,17 +45,14 @@ func (c *Conn) loss(d protocol.Dir) {
 	if !c.blind && (c.overlaps || open > 1 && !c.batches) {
 		c.blind, c.trusted = true, len(c.queue)+c.ghosts
 	}
-	if d != c.dir {
-		c.trusted = 0
-	}
 }
 
 // unframe is called when a gap covers what would tell the end of a message, which may now lie in the gap as well as
 // whole messages behind it.
-func (c *Conn) unframe(d protocol.Dir, s *side) {
+func (c *Conn) unframe(s *side) {
 	c.shared.Resyncs++
 	s.enter(unframed)
-	c.loss(d)
+	c.loss()
 }
 
 // alone tells whether the message being read in direction d is surely the last of its turn, so that a last chunk behind a
@@ -226,7 +223,7 @@ func (c *Conn) missHead(d protocol.Dir, s *side, t time.Duration) {
 	if r := &c.side[o]; (!c.known || d != c.dir) && len(r.buf) > 0 && !c.cutHead(o, r, t) {
 		r.lose() // what has come of a request may have been answered as well
 	}
-	c.loss(d)
+	c.loss()
 	if c.known && d != c.dir {
 		c.giveUpAll(t)
 	}
