@@ -6,7 +6,7 @@ import "bytes"
 
 // recent holds the strings of the last request of a connection: most repeat them, and comparing is cheaper than a map.
 type recent struct {
-	method, path, host, agent string
+	method, path, query, host, agent string
 }
 
 // again returns the string of b, and remembers it in last.
@@ -37,7 +37,7 @@ func (c *Conn) describe(e *exchange, h *head) {
 	}
 	d.Host = s.again(&c.seen.host, host, maxField)
 	if i := bytes.IndexByte(target, '?'); i >= 0 {
-		target, d.Query = target[:i], s.intern(target[i+1:], MaxPath)
+		target, d.Query = target[:i], s.again(&c.seen.query, target[i+1:], MaxPath)
 	}
 	d.Path = "/"
 	if len(target) > 0 {
