@@ -29,10 +29,6 @@ type Config struct {
 
 	Scope Scope
 
-	// SelfPort and SelfNetNS name sonde's own listener, whose connections are not reported. 0: none.
-	SelfPort  uint16
-	SelfNetNS uint32
-
 	// Interfaces limits packet flows to interfaces of these names; empty means all of the root network namespace.
 	Interfaces []string
 	// PacketFlows switches the programs at interfaces on.

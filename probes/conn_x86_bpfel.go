@@ -42,9 +42,6 @@ const (
 	connProgDropReason   = "drop_reason"
 	connVarRingWakeBytes = "ring_wake_bytes"
 	connVarScopeMask     = "scope_mask"
-	connVarSelfNetns     = "self_netns"
-	connVarSelfPort      = "self_port"
-	connVarSelfTgid      = "self_tgid"
 )
 
 // loadConn returns the embedded CollectionSpec for conn.
@@ -119,9 +116,6 @@ type connMapSpecs struct {
 type connVariableSpecs struct {
 	RingWakeBytes *ebpf.VariableSpec `ebpf:"ring_wake_bytes"`
 	ScopeMask     *ebpf.VariableSpec `ebpf:"scope_mask"`
-	SelfNetns     *ebpf.VariableSpec `ebpf:"self_netns"`
-	SelfPort      *ebpf.VariableSpec `ebpf:"self_port"`
-	SelfTgid      *ebpf.VariableSpec `ebpf:"self_tgid"`
 }
 
 // connObjects contains all objects after they have been loaded into the kernel.
@@ -167,9 +161,6 @@ func (m *connMaps) Close() error {
 type connVariables struct {
 	RingWakeBytes *ebpf.Variable `ebpf:"ring_wake_bytes"`
 	ScopeMask     *ebpf.Variable `ebpf:"scope_mask"`
-	SelfNetns     *ebpf.Variable `ebpf:"self_netns"`
-	SelfPort      *ebpf.Variable `ebpf:"self_port"`
-	SelfTgid      *ebpf.Variable `ebpf:"self_tgid"`
 }
 
 // connPrograms contains all programs after they have been loaded into the kernel.

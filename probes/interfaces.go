@@ -214,8 +214,6 @@ func (s *Set) Interfaces() (names []string, failed []error) {
 	return names, failed
 }
 
-func selfTGID() uint32 { return uint32(os.Getpid()) }
-
 func loopbackIndex() uint32 {
 	all, _ := net.Interfaces() // without an answer the usual index serves
 	for _, i := range all {

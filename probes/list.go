@@ -75,9 +75,6 @@ func listed(k *diag.Socket) event.Listed {
 
 func as16(a netip.AddrPort) [16]uint8 { return a.Addr().As16() }
 
-// SelfNetNS returns the inode of the network namespace of this process.
-func SelfNetNS() uint32 { return diag.SelfNetNS() }
-
 // InterfaceName names an interface of the network namespace that sonde runs in; one that is gone keeps its number.
 func (s *Set) InterfaceName(index uint32) string {
 	if s.watcher != nil {

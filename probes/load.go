@@ -154,7 +154,6 @@ func (s *Set) settings(spec *ebpf.CollectionSpec) error {
 		"ring_wake_bytes": c.ringPerCPU() / 4, "scope_mask": mask,
 		"budget_request": c.BudgetRequest, "budget_response": c.BudgetResponse,
 		"budget_pipelined": c.BudgetPipelined, "budget_unknown": c.BudgetUnknown,
-		"self_tgid": selfTGID(), "self_port": c.SelfPort, "self_netns": c.SelfNetNS,
 		"loopback_ifindex": loopbackIndex(),
 	}
 	for name, v := range spec.Variables {

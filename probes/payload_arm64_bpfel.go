@@ -92,7 +92,6 @@ const (
 	payloadVarMarkBytes       = "mark_bytes"
 	payloadVarRingWakeBytes   = "ring_wake_bytes"
 	payloadVarScopeMask       = "scope_mask"
-	payloadVarSelfPort        = "self_port"
 	payloadVarUnknownTurnsMax = "unknown_turns_max"
 )
 
@@ -164,7 +163,6 @@ type payloadVariableSpecs struct {
 	MarkBytes       *ebpf.VariableSpec `ebpf:"mark_bytes"`
 	RingWakeBytes   *ebpf.VariableSpec `ebpf:"ring_wake_bytes"`
 	ScopeMask       *ebpf.VariableSpec `ebpf:"scope_mask"`
-	SelfPort        *ebpf.VariableSpec `ebpf:"self_port"`
 	UnknownTurnsMax *ebpf.VariableSpec `ebpf:"unknown_turns_max"`
 }
 
@@ -216,7 +214,6 @@ type payloadVariables struct {
 	MarkBytes       *ebpf.Variable `ebpf:"mark_bytes"`
 	RingWakeBytes   *ebpf.Variable `ebpf:"ring_wake_bytes"`
 	ScopeMask       *ebpf.Variable `ebpf:"scope_mask"`
-	SelfPort        *ebpf.Variable `ebpf:"self_port"`
 	UnknownTurnsMax *ebpf.Variable `ebpf:"unknown_turns_max"`
 }
 

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sonde/probes/diag"
 	"sonde/probes/event"
 )
 
@@ -248,8 +249,8 @@ func TestAddressFamiliesAreOne(t *testing.T) {
 			say(t, p.client, p.server, []byte(request))
 			w.until("record", func() bool { return len(w.segments(p.serverPort, p.clientPort)) == 1 })
 			s := w.segments(p.serverPort, p.clientPort)[0]
-			if got := event.LocalAddr(&s.Tuple); got.Addr().String() != c.local || s.Tuple.Netns != SelfNetNS() {
-				t.Errorf("local %s in namespace %d, want %s in %d", got, s.Tuple.Netns, c.local, SelfNetNS())
+			if got := event.LocalAddr(&s.Tuple); got.Addr().String() != c.local || s.Tuple.Netns != diag.SelfNetNS() {
+				t.Errorf("local %s in namespace %d, want %s in %d", got, s.Tuple.Netns, c.local, diag.SelfNetNS())
 			}
 			if got := event.RemoteAddr(&s.Tuple).String(); got != p.client.LocalAddr().String() {
 				t.Errorf("remote %s, want %s", got, p.client.LocalAddr())

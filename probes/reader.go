@@ -90,10 +90,10 @@ func (r *Reader) Pending() (n uint64) {
 
 // Drain delivers the records that were written before now and returns their number. A record is valid during deliver.
 //
-// The order of times is the order of what happened, also between CPUs: the kernel side takes a record's time after its
-// place in the ring, and publishes what the record says after that. So all records older than now have their place when
-// the rings' ends are read below, and of each ring the first is its oldest. A record that is not yet complete holds up
-// those that may be younger; the next call delivers them.
+// The order is the order of what happened, also between CPUs: what a record depends on has an earlier time and stands in
+// its ring already when the record gets its place, because the kernel side takes the time before the place and publishes
+// what the record says after it. A record that is not yet complete holds up those that may be younger; the next call
+// delivers them.
 func (r *Reader) Drain(now time.Duration, deliver func(event.Record)) int {
 	for _, one := range r.rings {
 		one.begin(uint64(now))

@@ -33,6 +33,7 @@ type Conn struct {
 	peerProcess   *model.Process // of a peer that has gone
 	peerTries     uint8          // a peer that was not found on this machine is not looked for with each request
 	evidence      Evidence
+	self          bool // the agent's own
 
 	opened      time.Duration
 	listedAt    time.Duration // last listing that had the socket
@@ -153,21 +154,29 @@ func (c *Conn) gaps(s *event.Segment, d, o *direction, at time.Duration) {
 
 // turn looks at the first bytes of a turn: a parser follows the connection as long as it may be its protocol.
 func (c *Conn) turn(head []byte) {
-	guess := http1.Probe(head)
-	if guess == protocol.GuessRequest || guess == protocol.GuessResponse {
+	switch http1.Probe(head) {
+	case protocol.GuessRequest, protocol.GuessResponse:
 		c.unknown = 0
-	} else if c.unknown++; c.unknown > unknownTurns {
-		if c.parser != nil && c.parser.Pending() == 0 {
-			c.parser.Release()
-			c.parser = nil
+	case protocol.GuessMaybe: // too few bytes to say anything against it
+	default:
+		if c.unknown++; c.unknown > unknownTurns {
+			c.giveUpOnHTTP()
+			return
 		}
-		return
 	}
 	if c.parser == nil {
 		c.parser = c.t.http.New()
 		if c.midStream {
 			c.parser.Joined()
 		}
+	}
+}
+
+// giveUpOnHTTP leaves a connection a mere flow, until a turn begins like a request again.
+func (c *Conn) giveUpOnHTTP() {
+	if c.parser != nil && c.parser.Pending() == 0 {
+		c.parser.Release()
+		c.parser = nil
 	}
 }
 
@@ -201,6 +210,9 @@ func (t *Tracker) emit(r *model.Request) {
 	c.protocol = r.Protocol
 	if c.role == model.RoleUnknown {
 		c.role = r.Role
+	}
+	if c.self {
+		return
 	}
 	t.stats.Requests++
 	local := model.Endpoint{Addr: c.local, Process: c.process, TID: c.tid}

@@ -154,7 +154,7 @@ func (c *Conn) report(now time.Duration) {
 }
 
 func (c *Conn) flow(at time.Duration, end ending, final bool) {
-	if c.evidence < c.t.config.Evidence {
+	if c.self || c.evidence < c.t.config.Evidence {
 		return
 	}
 	local := model.Endpoint{Addr: c.local, Process: c.process, TID: c.tid}

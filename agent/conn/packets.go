@@ -144,6 +144,9 @@ func (t *Tracker) list(e *event.Listed) bool {
 		return true
 	}
 	if c := t.cookies[e.Cookie]; c != nil {
+		if c.midStream && c.process == nil && e.Actor.PidTgid != 0 { // its bytes came before the first listing did
+			t.join(c, e)
+		}
 		c.refresh(e)
 		return true
 	}

@@ -31,6 +31,9 @@ type Config struct {
 	// Evidence is what a connection must have shown before its flow is reported. The kernel's reports of opened and ended
 	// connections know neither cgroup nor interface, so where the scope asks for these, something else must vouch.
 	Evidence Evidence
+	// Self is the PID of the agent, whose connections are not reported. The kernel side leaves their bytes alone as soon as
+	// it can (probes.Set.Ignore); this covers those opened before.
+	Self uint32
 }
 
 // Evidence is what is known of a connection besides that it exists.
@@ -329,6 +332,7 @@ func (t *Tracker) actor(e *event.Actor) bool {
 
 func (t *Tracker) setActor(c *Conn, who *event.Who) {
 	c.evidence = max(c.evidence, EvidenceUse)
+	c.self = t.config.Self != 0 && uint32(who.PidTgid>>32) == t.config.Self
 	c.process = t.identify(uint32(who.PidTgid>>32), time.Duration(who.Start), event.Comm(who), who.CgroupId)
 	c.tid = uint32(who.PidTgid)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -64,7 +65,7 @@ type capture struct {
 // start loads and attaches the probes. listener is sonde's own, nil when it has none; its connections are not reported.
 func (c *captureFlags) start(scope filter.Scope, listener net.Listener, ready func(), sinks ...pipeline.Sink) (*capture, error) {
 	k := &capture{features: kernel.Detect()}
-	if err := c.parse(k.features, scope, listener); err != nil {
+	if err := c.parse(k.features, scope); err != nil {
 		return nil, err
 	}
 	if k.features.Rights != nil {
@@ -87,6 +88,7 @@ func (c *captureFlags) start(scope filter.Scope, listener net.Listener, ready fu
 	k.resolver = process.New(process.Default())
 	who := process.NewActors(k.resolver)
 	config := conn.Default()
+	config.Self = uint32(os.Getpid())
 	switch {
 	case len(c.interfaces) > 0:
 		config.Evidence = conn.EvidencePayload
@@ -104,7 +106,7 @@ func (k *capture) run(ctx context.Context) error {
 	return errors.Join(err, k.set.Close())
 }
 
-func (c *captureFlags) parse(features *kernel.Features, scope filter.Scope, listener net.Listener) error {
+func (c *captureFlags) parse(features *kernel.Features, scope filter.Scope) error {
 	if err := (hooks.Config{Flavour: hooks.Flavour(c.hooks), TC: hooks.TC(c.tc)}).Validate(); err != nil {
 		return usageError{err}
 	}
@@ -132,10 +134,6 @@ func (c *captureFlags) parse(features *kernel.Features, scope filter.Scope, list
 			return usageError{err}
 		}
 		c.probes.Scope.CgroupIDs = append(c.probes.Scope.CgroupIDs, id)
-	}
-	if listener != nil {
-		c.probes.SelfPort = uint16(listener.Addr().(*net.TCPAddr).Port)
-		c.probes.SelfNetNS = probes.SelfNetNS()
 	}
 	if err := c.probes.Validate(); err != nil {
 		return usageError{err}

@@ -21,11 +21,6 @@ enum tcp_state {
 	TCP_LISTEN = 10,
 };
 
-/* Thread group that runs sonde: its own connections are not reported. */
-const volatile u32 self_tgid = 0;
-/* Port and network namespace of sonde's own listener. */
-const volatile u16 self_port = 0;
-const volatile u32 self_netns = 0;
 /* OR of enum scope_kind: which filters are set. */
 const volatile u32 scope_mask = 0;
 
@@ -72,8 +67,6 @@ static __always_inline void scope_remove(u32 kind, u64 value)
 
 static __always_inline int port_wanted(const struct tuple *t)
 {
-	if (self_port && t->local_port == self_port && t->netns == self_netns)
-		return 0;
 	return !(scope_mask & SCOPE_PORT) || in_scope(SCOPE_PORT, t->local_port) ||
 	       in_scope(SCOPE_PORT, t->remote_port);
 }
@@ -103,7 +96,7 @@ static __always_inline void connect_began(struct sock *sk)
 	struct event_actor *e;
 
 	bpf_map_update_elem(&actors, &key, &who, BPF_ANY);
-	if (who >> 32 == self_tgid || !current_in_cgroup())
+	if (!current_in_cgroup())
 		return;
 	if (scope_mask & SCOPE_PID) {
 		if (!in_scope(SCOPE_PID, who >> 32))
@@ -119,20 +112,13 @@ static __always_inline void connect_began(struct sock *sk)
 	output_submit(e, sizeof(*e));
 }
 
-static __always_inline int sock_is_self(u64 key)
-{
-	u64 *who = bpf_map_lookup_elem(&actors, &key);
-
-	return who && *who >> 32 == self_tgid;
-}
-
 static __always_inline void connection_established(struct sock *sk, int oldstate)
 {
 	struct event_established *e;
 	struct tuple t;
 
 	sock_tuple(&t, sk);
-	if (!port_wanted(&t) || sock_is_self((u64)sk))
+	if (!port_wanted(&t))
 		return;
 	e = output_reserve(EVENT_ESTABLISHED, sizeof(*e));
 	if (!e)
@@ -154,14 +140,12 @@ static __always_inline void connection_closed(struct sock *sk, int oldstate)
 	struct event_close *e;
 	u64 key = (u64)sk;
 	struct tuple t;
-	int self;
 
 	sock_tuple(&t, sk);
-	self = sock_is_self(key);
 	bpf_map_delete_elem(&actors, &key);
 	if (scope_mask & SCOPE_PID)
 		scope_remove(SCOPE_SOCK, key);
-	if (self || !port_wanted(&t))
+	if (!port_wanted(&t))
 		return;
 	e = output_reserve(EVENT_CLOSE, sizeof(*e));
 	if (!e)
@@ -218,7 +202,7 @@ static __always_inline int conn_actor(struct sock *sk)
 	if (!sock_is_inet(sk) || task_is_kernel_thread() || sock_is_closed_tcp(sk))
 		return 0;
 	bpf_map_update_elem(&actors, &key, &who, BPF_ANY);
-	if (who >> 32 == self_tgid || !current_in_cgroup())
+	if (!current_in_cgroup())
 		return 0;
 	sock_tuple(&t, sk);
 	if (!port_wanted(&t) || ((scope_mask & SCOPE_PID) && !in_scope(SCOPE_PID, who >> 32)))

@@ -37,8 +37,6 @@ const volatile u32 budget_unknown = 256;
 const volatile u32 unknown_turns_max = 6;
 /* A body that is counted, not copied, leaves a mark each time this many bytes have passed, and at each PSH. */
 const volatile u32 mark_bytes = 65536;
-/* Port of sonde's own listener. */
-const volatile u16 self_port = 0;
 /* OR of enum scope_kind: which filters are set. */
 const volatile u32 scope_mask = 0;
 
@@ -337,8 +335,8 @@ static __noinline int classify(struct __sk_buff *skb, struct segment *s, struct 
 	} else if (guess == GUESS_RESPONSE) {
 		d->left = st->dir[(s->dir & 1) ^ 1].pipelined ? budget_pipelined : budget_response;
 	} else {
-		/* A few bytes of a method or a version are no sign against a connection that has spoken HTTP before. */
-		if (st->unknown_turns < 255 && !(guess == GUESS_MAYBE && (st->flags & SOCK_HTTP)))
+		/* A segment of nothing but a few bytes of a method or a version says nothing against HTTP. */
+		if (guess == GUESS_NONE && st->unknown_turns < 255)
 			st->unknown_turns++;
 		d->left = 0;
 		if (st->unknown_turns <= unknown_turns_max)
@@ -414,12 +412,13 @@ static __noinline int know(struct sock_state *st, struct bpf_sock *sk, struct __
  */
 static __noinline int listener_segment(struct __sk_buff *skb, struct segment *s, struct bpf_sock *sk)
 {
-	struct sock_state st = {};
+	struct sock_state st = {}, *own;
 	struct bpf_tcp_sock *tp;
 	u8 ip[40] = {};
 	__be16 ports[2] = {};
 
-	if (sk->src_port == self_port)
+	own = bpf_sk_storage_get(&socks, sk, 0, 0);
+	if (own && (own->flags & SOCK_IGNORE))
 		return 0;
 	tp = bpf_tcp_sock(sk);
 	if (!tp || bpf_skb_load_bytes(skb, 0, ip, sizeof(ip)))

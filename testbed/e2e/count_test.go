@@ -161,9 +161,13 @@ func sendNumbered(t *testing.T, addr string, id int, ready, stop chan struct{}) 
 
 func checkNumbered(t *testing.T, sent []numbered, events []harness.Event) {
 	seen := map[string]int{}
+	lost := 0
 	for i := range events {
-		if e := &events[i]; e.Type == "request" && e.Outcome == "ok" && e.Attributes.Status == 200 {
+		switch e := &events[i]; {
+		case e.Type == "request":
 			seen[e.Role+" "+e.Attributes.Path]++
+		case e.Type == "lost" && e.What == "requests":
+			lost += int(e.Count)
 		}
 	}
 	missing, twice, all := 0, 0, 0
@@ -183,8 +187,9 @@ func checkNumbered(t *testing.T, sent []numbered, events []harness.Event) {
 			}
 		}
 	}
-	if missing > 0 || twice > 0 {
-		t.Errorf("of %d observations due after readiness %d are missing; %d are reported twice", all, missing, twice)
+	// On a machine that is too busy for load, agent and test at once the ring may overflow; what it loses must be counted.
+	if missing > lost || twice > 0 {
+		t.Errorf("of %d observations due after readiness %d are missing, %d lost; %d are reported twice", all, missing, lost, twice)
 	}
 	t.Logf("%d observations due after readiness", all)
 }

@@ -40,12 +40,15 @@ type Source struct {
 	set    *probes.Set
 	ready  func()
 	to     source.Receiver
+
+	listing  bool // one is under way
+	listings chan listing
 }
 
 // New makes a source of probes that are attached. ready is called once, when the sockets that existed before have been
 // listed; it may be nil.
 func New(c Config, set *probes.Set, ready func()) *Source {
-	return &Source{config: c, set: set, ready: ready}
+	return &Source{config: c, set: set, ready: ready, listings: make(chan listing, 1)}
 }
 
 // Now returns the time since boot on the clock that the kernel's records carry.
@@ -58,12 +61,7 @@ func Now() time.Duration {
 // Run delivers records until ctx is done, then what is still in the ring.
 func (s *Source) Run(ctx context.Context, to source.Receiver) error {
 	s.to = to
-	if err := s.list(ctx, true); err != nil {
-		return err
-	}
-	if s.ready != nil {
-		s.ready()
-	}
+	s.startListing(ctx, true)
 	wait := s.config.Busy
 	losses, flows, listing := every(s.config.Losses), every(s.config.Flows), every(s.config.Listing)
 	for ctx.Err() == nil {
@@ -74,6 +72,9 @@ func (s *Source) Run(ctx context.Context, to source.Receiver) error {
 		}
 		now := Now()
 		to.Tick(now)
+		if err := s.takeListing(); err != nil {
+			return err
+		}
 		if losses.due(now) {
 			s.losses(now)
 		}
@@ -81,9 +82,7 @@ func (s *Source) Run(ctx context.Context, to source.Receiver) error {
 			s.flows(now)
 		}
 		if listing.due(now) {
-			if err := s.list(ctx, false); err != nil {
-				return err
-			}
+			s.startListing(ctx, false)
 		}
 		if err := s.set.Ring.Wait(ctx, wait); err != nil && ctx.Err() == nil {
 			return err
@@ -93,6 +92,55 @@ func (s *Source) Run(ctx context.Context, to source.Receiver) error {
 	s.set.Ring.Drain(Now(), to.Record)
 	s.losses(Now())
 	s.flows(Now())
+	if s.listing {
+		<-s.listings
+	}
+	return nil
+}
+
+// listing is one look at the machine's sockets.
+type listing struct {
+	at      time.Duration // when it began
+	sockets []event.Listed
+	first   bool
+	err     error
+}
+
+// startListing looks at the machine's sockets beside the reading of the ring, which would overflow meanwhile. The processes
+// that hold them are looked up once, at the start: later the kernel tells who uses a socket.
+func (s *Source) startListing(ctx context.Context, first bool) {
+	if s.listing {
+		return
+	}
+	s.listing = true
+	go func() {
+		l := listing{at: Now(), first: first}
+		l.err = s.set.List(ctx, uint64(l.at), first, func(e *event.Listed) { l.sockets = append(l.sockets, *e) })
+		s.listings <- l // has room for the one that is under way
+	}()
+}
+
+// takeListing delivers a listing that is complete. The first makes the source ready.
+func (s *Source) takeListing() error {
+	select {
+	case l := <-s.listings:
+		s.listing = false
+		for i := range l.sockets {
+			s.to.Record(event.Bytes(&l.sockets[i]))
+		}
+		if l.err != nil {
+			if l.first {
+				return l.err
+			}
+			return nil // the next one may do better; nothing is taken for gone meanwhile
+		}
+		end := event.Listed{Hdr: event.Header{Time: uint64(l.at), Kind: uint8(event.KindListed)}}
+		s.to.Record(event.Bytes(&end))
+		if l.first && s.ready != nil {
+			s.ready()
+		}
+	default:
+	}
 	return nil
 }
 
@@ -118,16 +166,4 @@ func (s *Source) losses(now time.Duration) {
 func (s *Source) flows(now time.Duration) {
 	s.set.Flows(uint64(now), func(f *event.Flow) { s.to.Record(event.Bytes(f)) })
 	s.set.Drops(uint64(now), func(d *event.Drops) { s.to.Record(event.Bytes(d)) })
-}
-
-// list delivers the machine's sockets. The processes that hold them are looked up once, at the start: later the kernel
-// tells who uses a socket.
-func (s *Source) list(ctx context.Context, first bool) error {
-	now := Now()
-	if err := s.set.List(ctx, uint64(now), first, func(l *event.Listed) { s.to.Record(event.Bytes(l)) }); err != nil {
-		return err
-	}
-	end := event.Listed{Hdr: event.Header{Time: uint64(now), Kind: uint8(event.KindListed)}}
-	s.to.Record(event.Bytes(&end))
-	return nil
 }

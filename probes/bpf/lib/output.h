@@ -17,11 +17,15 @@ static __always_inline void count(u32 counter)
 }
 
 /*
- * size is a constant: the verifier wants it. Returns NULL and counts when the ring is full. The time is taken after the
- * place in the ring: what was published before it is seen by every record with a later time.
+ * size is a constant: the verifier wants it. Returns NULL and counts when the ring is full.
+ *
+ * The time is taken before the place in the ring. A program may be preempted in between; taken after, the record would
+ * stand before others of its CPU with a later time than theirs, and hold them back behind what they caused on other CPUs.
+ * Taken before, whatever a record depends on has an earlier time and whatever depends on it a later one.
  */
 static __always_inline void *output_reserve(u32 kind, u32 size)
 {
+	u64 now = bpf_ktime_get_boot_ns();
 	u32 cpu = bpf_get_smp_processor_id();
 	void *ring = bpf_map_lookup_elem(&events, &cpu);
 	struct event_header *h = ring ? bpf_ringbuf_reserve(ring, size, 0) : 0;
@@ -30,7 +34,7 @@ static __always_inline void *output_reserve(u32 kind, u32 size)
 		count(COUNTER_LOST + kind);
 		return 0;
 	}
-	h->time = bpf_ktime_get_boot_ns();
+	h->time = now;
 	h->kind = kind;
 	h->flags = 0;
 	h->pad = 0;
