@@ -63,6 +63,12 @@ GET /b 404 ok 28(0) 45(0) @1-1,2-2
 	{"another transfer coding lasts until the end", []act{client(getA), server("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: gzip\r\n\r\n12345"), serverEOF(), closed()}, `
 GET /a 200 ok 28(0) 68(5) @1-1,2-2
 `},
+	{"another transfer coding wins over a length of nothing", []act{client(getA), server("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nTransfer-Encoding: gzip\r\n\r\n12345"), serverEOF(), closed()}, `
+GET /a 200 ok 28(0) 68(5) @1-1,2-2
+`},
+	{"the last of two transfer codings decides", []act{client(getA), server("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n0\r\n\r\n12345"), serverEOF(), closed()}, `
+GET /a 200 ok 28(0) 82(10) @1-1,2-2
+`},
 	{"an answer without a length ends with the direction", []act{client(getA), server(okEnd + "some"), server("more"), serverEOF(), closed()}, `
 GET /a 200 ok 28(0) 27(8) @1-1,2-3
 `},
@@ -222,6 +228,16 @@ GET /a 0 not_http 28(0) 0(0) @1-1,0-2
 GET /b 0 not_http 28(0) 0(0) @1-1,0-2
 GET /c 200 ok 28(0) 43(5) @3-3,4-4
 `},
+	{"a chunk's size that is none loses the end of the body", []act{client(getA + getB), server(okCh + "zz\r\nx"), server("\r\n0\r\n\r\n"), server("more"), client(getC), server(no0), closed()}, `
+GET /a 200 ok 28(0) 63(16) @1-1,2-4
+GET /b 0 lost 28(0) 0(0) @1-1,0-4
+GET /c 404 ok 28(0) 45(0) @5-5,6-6
+`},
+	{"a second empty line behind a chunk loses the end of the body", []act{client(getA + getB), server(okCh + "5\r\nhello\r\n\r\n0\r\n\r\n" + ok5), client(getC), server(no0), closed()}, `
+GET /a 200 ok 28(0) 107(60) @1-1,2-2
+GET /b 0 lost 28(0) 0(0) @1-1,0-2
+GET /c 404 ok 28(0) 45(0) @3-3,4-4
+`},
 	{"garbage between requests waits for the next turn", []act{client(getA + "\x00\x01" + getB), server(ok5), client(getC), server(no0), closed()}, `
 GET /a 200 ok 28(0) 43(5) @1-1,2-2
 GET /c 404 ok 28(0) 45(0) @3-3,4-4
@@ -279,6 +295,15 @@ GET /a 200 connection_reset 28(0) 1053(1006) @1-1,2-4
 GET /a 200 ok 28(0) 1062(1015) @1-1,2-4
 GET /b 0 lost 28(0) 0(0) @1-1,0-4
 GET /c 404 ok 28(0) 45(0) @6-6,7-7
+`},
+	{"a gap in a trailer", []act{client(getA + getB), server(okCh + "0\r\nX-T: "), serverSkip(10), server("1\r\n\r\n" + ok5), client(getC), server(no0), closed()}, `
+GET /a 200 ok 28(0) 113(66) @1-1,2-4
+GET /b 0 lost 28(0) 0(0) @1-1,0-4
+GET /c 404 ok 28(0) 45(0) @5-5,6-6
+`},
+	{"a gap over an answer's chunks while the request is sent", []act{client("POST /a HTTP/1.1\r\nContent-Length: 9\r\n\r\n123"), server(okCh + "A\r\n012"), serverSkip(1000), client("456"), server("89\r\n0\r\n\r\n"), client("789" + getB), server(no0), closed()}, `
+POST /a 200 ok 45(6) 1062(1015) @1-4,2-5
+GET /b 404 ok 28(0) 45(0) @6-6,7-7
 `},
 	{"a gap over a request's chunks", []act{client(postCh + "A\r\n012"), clientSkip(1000), server(ok5), client(getB), server(no0), closed()}, `
 POST /c 200 ok 1054(1006) 43(5) @1-2,3-3
