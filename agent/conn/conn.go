@@ -107,6 +107,9 @@ func (c *Conn) segment(s *event.Segment, head, tail []byte) {
 		Seq: s.Seq, Len: s.Len, Head: head, Tail: tail, Time: at,
 		FIN: s.TcpFlags&event.TCPFin != 0, Ahead: s.Hdr.Flags&event.SegmentAhead != 0,
 	}
+	if g.Ahead {
+		d.stream.StartAt(s.Hole)
+	}
 	d.stream.Append(&g, d)
 }
 

@@ -93,7 +93,7 @@ struct event_segment {
 	__u32 srtt_us;	  /* this and the other facts of TCP: only in records of sent bytes, else 0 */
 	__u32 retransmits;
 	__u32 ifindex;
-	__u32 pad2;
+	__u32 hole; /* with SEGMENT_AHEAD: first byte that has not been seen */
 	__u64 bytes_acked;
 	__u64 bytes_received;
 };

@@ -159,6 +159,7 @@ static __always_inline void segment_facts(struct event_segment *e, struct __sk_b
 	e->other_next = s->other_told;
 	e->lost = st->lost;
 	e->ifindex = skb->ifindex;
+	e->hole = d->hole;
 	if (s->dir == DIR_RECEIVED) { /* another CPU may own these lines at the moment; what is sent next will tell */
 		e->srtt_us = e->retransmits = 0;
 		e->bytes_acked = e->bytes_received = 0;
@@ -279,13 +280,16 @@ static __always_inline void emit_pieces(struct __sk_buff *skb, struct segment *s
  * Where the segment stands in its direction. Returns 0 when all of it was seen before; front is set when it has the newest
  * byte. A segment behind which bytes are missing is marked, so that user space waits for them instead of skipping them.
  */
-static __always_inline int advance(struct direction *d, struct segment *s, int *front)
+static __always_inline int advance(struct direction *d, struct segment *s, struct bpf_tcp_sock *tp, int *front)
 {
 	u32 end = s->seq + s->len;
 
 	if (!d->started) {
 		d->started = 1;
 		d->next = s->seq;
+		/* Nothing received yet: the first byte is the one TCP waits for, whatever comes first. */
+		if (s->dir == DIR_RECEIVED && !tp->bytes_received)
+			d->next = tp->rcv_nxt;
 	}
 	*front = (s32)(end - d->next) > 0;
 	if (*front) {
@@ -371,7 +375,7 @@ static __always_inline void segment(struct __sk_buff *skb, struct segment *s, st
 	 */
 	s->other_told = *(volatile u32 *)&o->told;
 	if (s->len) {
-		int news = advance(d, s, &front);
+		int news = advance(d, s, tp, &front);
 
 		if (!news) {
 			count(COUNTER_RETRANSMITTED);

@@ -166,7 +166,7 @@ type recordEventSegment struct {
 	SrttUs        uint32
 	Retransmits   uint32
 	Ifindex       uint32
-	Pad2          uint32
+	Hole          uint32
 	BytesAcked    uint64
 	BytesReceived uint64
 }
