@@ -218,6 +218,9 @@ GET /a 404 ok 28(0) 45(0) @5-5,6-6
 GET /a 200 ok 28(0) 43(5) @4-4,5-5
 GET /b 404 ok 28(0) 45(0) @6-6,7-7
 `},
+	{"joined: a line of text is not a request", []act{joined(), client("get rid of HTTP/1.1\r\n\r\n"), server(no0), client(getA), server(ok5), closed()}, `
+GET /a 200 ok 28(0) 43(5) @4-4,5-5
+`},
 	{"joined: the first request is the first turn", []act{joined(), client(getA), server(no0), closed()}, `
 GET /a 404 ok 28(0) 45(0) @2-2,3-3
 `},
@@ -378,6 +381,12 @@ GET /a 200 ok 28(0) 43(5) @1-1,2-2
 GET /b 200 ok 28(0) 43(5) @1-1,5-5
 GET /a 0 lost 28(0) 0(0) @6-6,0-6
 GET /c 404 ok 28(0) 45(0) @3-3,7-7
+`},
+	{"garbage after answers can not be told apart is not reported", []act{client(getA), client(getB), server("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"), client(getC), server("hello"), serverSkip(43), client(getA), server(no0), client("\x01\r\n"), server(bad), closed()}, `
+GET /a 200 ok 28(0) 43(5) @1-1,3-5
+GET /b 0 lost 28(0) 0(0) @2-2,0-6
+GET /c 0 lost 28(0) 0(0) @4-4,0-6
+GET /a 0 lost 28(0) 0(0) @7-7,0-7
 `},
 	{"joined in a gap", []act{joined(), serverSkip(500), clientSkip(10), client(getA), serverSkip(10), client(getB), server(no0), closed()}, `
 GET /b 404 ok 28(0) 45(0) @6-6,7-7
