@@ -82,12 +82,12 @@ func BenchmarkNewPaths(b *testing.B) {
 
 func BenchmarkHeadInPieces(b *testing.B) {
 	c := NewShared(func(*model.Request) {}).New()
-	head, request := []byte(nginxHead), []byte(browserHead)
+	head, request, html := []byte(nginxHead), []byte(browserHead), []byte("<html>")
 	b.ReportAllocs()
 	for b.Loop() {
 		c.Feed(protocol.Received, request[:3], 1)
 		c.Feed(protocol.Received, request[3:500], 1)
-		exchange1024(c, request[500:], head, []byte("<html>"), 1)
+		exchange1024(c, request[500:], head, html, 1)
 	}
 }
 

@@ -241,9 +241,11 @@ func TestIdleConnectionHoldsNoBuffer(t *testing.T) {
 			t.Errorf("%d bytes of %d", len(got), i)
 		}
 	}
-	for _, kept := range o.shared.table {
-		if len(kept) > MaxField {
-			t.Errorf("the table keeps %d bytes", len(kept))
+	for _, set := range o.shared.table {
+		for _, kept := range set {
+			if len(kept) > MaxField {
+				t.Errorf("the table keeps %d bytes", len(kept))
+			}
 		}
 	}
 }

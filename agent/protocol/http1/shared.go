@@ -18,7 +18,8 @@ const (
 
 // Limits of what is kept for the next use.
 const (
-	tableSize   = 4096 // strings, a power of two
+	tableSets   = 1024 // a power of two
+	tableWays   = 4    // strings in a set: two or three that are used in turn must not push each other out
 	maxBuffers  = 64
 	maxFree     = 1024
 	firstBuffer = 2048 // bytes
@@ -29,7 +30,7 @@ const (
 type Shared struct {
 	emit      protocol.Emit
 	seed      maphash.Seed
-	table     [tableSize]string
+	table     [tableSets][tableWays]string
 	conns     []*Conn
 	exchanges []*exchange
 	buffers   [][]byte
@@ -47,8 +48,8 @@ func NewShared(emit protocol.Emit) *Shared {
 
 // intern returns the first limit bytes of b as a string, without allocating when the same bytes came lately.
 //
-// Each string has two places in the table, the new one takes the first and moves its string to the second. So the table
-// is bounded (tableSize strings of MaxField bytes) and a flood of new strings cannot push out those in use for long.
+// A string's hash names the set that it may be in, and a new one takes the place of the set's oldest. So the table is
+// bounded (tableSets*tableWays strings of MaxField bytes) and a flood of new strings costs no more than their copies.
 func (s *Shared) intern(b []byte, limit int) string {
 	b = b[:min(len(b), limit)]
 	if len(b) == 0 {
@@ -57,16 +58,15 @@ func (s *Shared) intern(b []byte, limit int) string {
 	if len(b) > MaxField {
 		return string(b)
 	}
-	i := maphash.Bytes(s.seed, b) % tableSize
-	if s.table[i] == string(b) {
-		return s.table[i]
+	set := &s.table[maphash.Bytes(s.seed, b)%tableSets]
+	for i := range set {
+		if set[i] == string(b) {
+			return set[i]
+		}
 	}
-	if j := i ^ 1; s.table[j] == string(b) {
-		return s.table[j]
-	}
-	v := string(b)
-	s.table[i], s.table[i^1] = v, s.table[i]
-	return v
+	copy(set[1:], set[:])
+	set[0] = string(b)
+	return set[0]
 }
 
 func (s *Shared) buffer() []byte {
