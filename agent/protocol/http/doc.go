@@ -11,7 +11,7 @@
 //
 // A message is a first line, header lines, an empty line and a body. Lines end with CRLF or a bare LF; empty lines before
 // the first line are passed over (RFC 9112 2.2). The length of a body follows RFC 9112 6.3: none after HEAD, 1xx, 204, 304;
-// chunked before Content-Length; otherwise until the connection ends. 1xx answers but 101 are added to the sizes of the
+// chunked before Content-Length; otherwise none for a request, and for an answer until the connection ends. 1xx answers but 101 are added to the sizes of the
 // final answer. After 101, or 2xx to CONNECT, the connection is no longer HTTP and everything later is passed over.
 //
 // Requests wait in a queue for their answers, which come in the same order. Which direction carries requests is learned
@@ -45,8 +45,8 @@
 //
 // # Reasons
 //
-// The reason of an incomplete request is "lost", "pipeline_limit" (over MaxQueue), "client_closed" (the client left before
-// the answer was acknowledged) or what Close says.
+// The reason of an incomplete request is "lost" (see above), "not_http" (what stands where its answer should begin is none),
+// "pipeline_limit" (over MaxQueue), "client_closed" (the client left before the answer was acknowledged) or what Close says.
 //
 // # How it is tested
 //

@@ -4,6 +4,7 @@ package http1_test
 
 import (
 	"math/rand/v2"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -206,6 +207,32 @@ func FuzzArbitraryCalls(f *testing.F) {
 		}
 		c.Release()
 	})
+}
+
+// TestHostileTrafficIsBoundedInMemory feeds 60 MB on one connection: requests without answers, all different, and a head
+// without an end.
+func TestHostileTrafficIsBoundedInMemory(t *testing.T) {
+	s := http1.NewShared(func(*model.Request) {})
+	c := s.New()
+	before := heap()
+	for i := range 100_000 {
+		c.Feed(fromClient, []byte("GET /"+itoa(i)+strings.Repeat("x", 200)+" HTTP/1.1\r\n\r\n"), 1)
+	}
+	c.Feed(fromClient, []byte("GET / HTTP/1.1\r\nX: "), 1)
+	for range 40 {
+		c.Feed(fromClient, make([]byte, 1<<20), 1)
+	}
+	if grown := heap() - before; grown > 4<<20 {
+		t.Errorf("%d bytes kept", grown)
+	}
+	c.Close(protocol.Close{})
+}
+
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }
