@@ -8,7 +8,7 @@ import (
 
 	"sonde/agent/model"
 	"sonde/agent/protocol"
-	"sonde/agent/protocol/http"
+	"sonde/agent/protocol/http1"
 	"sonde/agent/stream"
 	"sonde/probes/event"
 )

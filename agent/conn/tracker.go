@@ -16,7 +16,7 @@ import (
 
 	"sonde/agent/model"
 	"sonde/agent/protocol"
-	"sonde/agent/protocol/http"
+	"sonde/agent/protocol/http1"
 	"sonde/probes/event"
 )
 

@@ -16,7 +16,7 @@ import (
 	"testing"
 
 	"sonde/agent/protocol"
-	"sonde/agent/protocol/http"
+	"sonde/agent/protocol/http1"
 )
 
 // inferBytes is INFER_BYTES of infer.h.
