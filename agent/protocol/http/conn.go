@@ -93,6 +93,9 @@ func (c *Conn) Pending() int { return c.waiting() + len(c.held) }
 
 // Feed implements protocol.Parser.
 func (c *Conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
+	if len(p) == 0 {
+		return // begins no turn
+	}
 	c.direction(d)
 	s := &c.side[d]
 	tail := s.skipped
