@@ -33,7 +33,8 @@ type Conn struct {
 	peerProcess   *model.Process // of a peer that has gone
 	peerTries     uint8          // a peer that was not found on this machine is not looked for with each request
 	evidence      Evidence
-	self          bool // the agent's own
+	self          bool   // the agent's own
+	lost          uint32 // the kernel's count of this socket's lost records, as of the last that was not
 
 	opened      time.Duration
 	listedAt    time.Duration // last listing that had the socket
@@ -99,6 +100,10 @@ func (c *Conn) segment(s *event.Segment, head, tail []byte) {
 		c.dirs[0].conn, c.dirs[1].conn, c.dirs[1].dir = c, c, protocol.Received
 	}
 	c.t.current = c
+	if s.Lost != c.lost {
+		c.lost = s.Lost
+		c.abandon(at)
+	}
 	c.catchUp(s, d, o)
 	if s.Hdr.Flags&event.SegmentTurn != 0 {
 		c.turn(head)
@@ -111,6 +116,18 @@ func (c *Conn) segment(s *event.Segment, head, tail []byte) {
 		d.stream.StartAt(s.Hole)
 	}
 	d.stream.Append(&g, d)
+}
+
+// abandon is called when records of this socket were lost. What waits for an answer is reported as it stands: which of the
+// bytes to come answer it can no longer be told. The next turn that begins like a request is a new beginning.
+func (c *Conn) abandon(at time.Duration) {
+	if c.parser == nil {
+		return
+	}
+	c.parser.Close(protocol.Close{Time: at, Reason: "lost"})
+	c.parser.Release()
+	c.parser = c.t.http.New()
+	c.parser.Joined()
 }
 
 // lostAtLeast is taken for the bytes of a direction whose first records were lost: how many there were is not known. Two is
@@ -169,7 +186,7 @@ func (c *Conn) turn(head []byte) {
 	}
 	if c.parser == nil {
 		c.parser = c.t.http.New()
-		if c.midStream {
+		if c.midStream || c.lost > 0 {
 			c.parser.Joined()
 		}
 	}
