@@ -109,7 +109,7 @@ static __always_inline void connect_began(struct sock *sk)
 	e->hdr.sock = key;
 	task_actor(&e->actor);
 	sock_tuple(&e->tuple, sk);
-	output_submit(e, sizeof(*e));
+	output_submit(e);
 }
 
 static __always_inline void connection_established(struct sock *sk, int oldstate)
@@ -131,7 +131,7 @@ static __always_inline void connection_established(struct sock *sk, int oldstate
 	e->passive = oldstate == TCP_SYN_RECV;
 	e->pad[0] = e->pad[1] = e->pad[2] = 0;
 	e->srtt_us = BPF_CORE_READ((struct tcp_sock *)sk, srtt_us) >> 3;
-	output_submit(e, sizeof(*e));
+	output_submit(e);
 }
 
 static __always_inline void connection_closed(struct sock *sk, int oldstate)
@@ -164,7 +164,7 @@ static __always_inline void connection_closed(struct sock *sk, int oldstate)
 		e->err = BPF_CORE_READ(sk, sk_err_soft);
 	e->oldstate = oldstate;
 	__builtin_memset(e->pad, 0, sizeof(e->pad));
-	output_submit(e, sizeof(*e));
+	output_submit(e);
 }
 
 static __always_inline int conn_state(struct sock *sk, int oldstate, int newstate)
@@ -213,7 +213,7 @@ static __always_inline int conn_actor(struct sock *sk)
 	e->hdr.sock = key;
 	task_actor(&e->actor);
 	e->tuple = t;
-	output_submit(e, sizeof(*e));
+	output_submit(e);
 	return 0;
 }
 

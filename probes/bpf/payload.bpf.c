@@ -226,7 +226,7 @@ static __always_inline int load_some(struct __sk_buff *skb, u32 off, void *to, u
 			tail = 0;                                                                          \
 		r->e.head = head;                                                                          \
 		r->e.tail = tail;                                                                          \
-		output_submit(r, sizeof(*r));                                                              \
+		output_submit(r);                                                                          \
 		return 0;                                                                                  \
 	}
 
@@ -284,6 +284,9 @@ static __always_inline int advance(struct direction *d, struct segment *s, struc
 {
 	u32 end = s->seq + s->len;
 
+	/* Far from what TCP would accept: forged or stray. It would blind the count of what has been seen. */
+	if (d->started && s->dir == DIR_RECEIVED && (u32)(s->seq - d->next + WINDOW_MAX) > 2 * WINDOW_MAX)
+		return 0;
 	if (!d->started) {
 		d->started = 1;
 		d->next = s->seq;
@@ -494,9 +497,6 @@ static __always_inline void tcp_segment(struct __sk_buff *skb, void *data, void 
 		return;
 	tp = bpf_tcp_sock(sk);
 	if (!tp)
-		return;
-	/* Far from what TCP would accept: forged or stray. It would blind the count of what has been seen. */
-	if (dir == DIR_RECEIVED && (u32)(s.seq - tp->rcv_nxt + WINDOW_MAX) > 2 * WINDOW_MAX)
 		return;
 	segment(skb, &s, st, tp);
 }

@@ -43,19 +43,22 @@ static __always_inline void *output_reserve(u32 kind, u32 size)
 }
 
 /*
- * A wake-up costs the reader more than a hundred records do, so it comes by time, and is woken only when a ring fills:
- * once, when the level is crossed.
+ * A wake-up costs the reader more than a hundred records do, so it comes by time, and is woken only when a ring fills. Every
+ * sixteenth record looks how full it is, as the clock has it: that reads positions which the reader writes.
  */
-static __always_inline void output_submit(void *record, u32 size)
+static __always_inline void output_submit(void *record)
 {
 	struct event_header *h = record;
+	u64 flags = BPF_RB_NO_WAKEUP;
 	u32 cpu = h->cpu;
-	void *ring = bpf_map_lookup_elem(&events, &cpu);
-	u64 waiting = ring ? bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) : 0;
+	void *ring;
 
-	bpf_ringbuf_submit(record, waiting > ring_wake_bytes && waiting <= ring_wake_bytes + size + 8 ?
-					   BPF_RB_FORCE_WAKEUP :
-					   BPF_RB_NO_WAKEUP);
+	if (!((h->time >> 6) & 15)) {
+		ring = bpf_map_lookup_elem(&events, &cpu);
+		if (ring && bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) > ring_wake_bytes)
+			flags = BPF_RB_FORCE_WAKEUP;
+	}
+	bpf_ringbuf_submit(record, flags);
 }
 
 #endif
