@@ -21,8 +21,8 @@ static __always_inline int infer_is_method(unsigned char c)
 
 static __always_inline int infer_is_target(unsigned char c)
 {
-	return c == '/' || c == '*' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '[';
+	return c == '/' || c == ' ' /* more than one space: lenient servers take it */ || c == '*' ||
+	       (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '[';
 }
 
 /* p points to INFER_BYTES bytes of which len (1..INFER_BYTES) are valid and the rest is zero. */
@@ -45,8 +45,6 @@ static __always_inline int infer_http(const unsigned char *p, unsigned int len)
 		if (i >= (int)len)
 			return GUESS_MAYBE;
 		if (p[i] == ' ') {
-			if (i < 2)
-				return GUESS_NONE;
 			if (i + 1 >= (int)len)
 				return GUESS_MAYBE;
 			return infer_is_target(p[i + 1]) ? GUESS_REQUEST : GUESS_NONE;
