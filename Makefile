@@ -45,6 +45,7 @@ run: build ## build, then show live flows and requests of this machine (sudo whe
 test: deps-test ## all tests: unit tests, and as root the kernel tests too; installs what they need
 	$(GO) vet ./...
 	$(GO) test ./...
+	@if [ -n "$${CI:-}" ] && command -v $(CLANG) >/dev/null; then $(MAKE) check-generate; fi
 	@if [ -n '$(ROOT)' ]; then $(MAKE) test-kernel; fi
 
 .PHONY: test-kernel

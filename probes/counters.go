@@ -3,7 +3,6 @@
 package probes
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -134,26 +133,4 @@ func dropReasons() map[uint32]string {
 // dropReasonName turns SKB_DROP_REASON_TCP_RESET into "tcp_reset".
 func dropReasonName(enum string) string {
 	return strings.ToLower(strings.TrimPrefix(strings.TrimPrefix(enum, "SKB_"), "DROP_REASON_"))
-}
-
-// ProgramStats is what the kernel measured of one program. Times are only kept while kernel.bpf_stats_enabled is 1.
-type ProgramStats struct {
-	Name      string
-	Runs      uint64
-	RuntimeNS uint64
-}
-
-// Programs returns the statistics of the loaded programs.
-func (s *Set) Programs() ([]ProgramStats, error) {
-	var all []ProgramStats
-	var errs []error
-	for name, p := range s.programs {
-		st, err := p.Stats()
-		if err != nil {
-			errs = append(errs, fmt.Errorf("statistics of %s: %w", name, err))
-			continue
-		}
-		all = append(all, ProgramStats{Name: name, Runs: st.RunCount, RuntimeNS: uint64(st.Runtime)})
-	}
-	return all, errors.Join(errs...)
 }

@@ -16,11 +16,13 @@ import (
 	"sonde/agent/filter"
 	"sonde/agent/model"
 	"sonde/exporters/prometheus"
+	"sonde/probes"
 )
 
 type runFlags struct {
 	capture captureFlags
 	listen  prometheus.Config
+	log     *slog.Logger
 }
 
 // memoryLimit is the soft limit of the Go heap: far above what the agent needs, so that a mistake collects harder instead
@@ -60,6 +62,7 @@ func (f *runFlags) run(ctx context.Context, e env) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(e.stderr, nil))
+	f.log = log
 	self := &selfSource{lost: map[model.Role]uint64{}, drops: map[string]uint64{}}
 	agg := aggregate.New(aggregate.Default(), self)
 	exporter := prometheus.New(agg, log)
@@ -86,6 +89,11 @@ func (f *runFlags) serve(ctx context.Context, k *capture, serve func(context.Con
 		cancel()
 	}()
 	go func() { _ = k.resolver.Run(ctx) }() // ends with ctx and has no other error
+	go func() {
+		if err := probes.SampleStats(ctx); err != nil {
+			f.log.Warn("the cost of programs is not measured", "error", err)
+		}
+	}()
 	err := k.run(ctx)
 	cancel()
 	if serr := <-served; serr != nil {

@@ -102,12 +102,12 @@ var metrics = [model.MetricCount]Metric{
 	},
 	model.MetricProgramRunTime: {
 		Name: "sonde.ebpf.program.run.time", Unit: "s", Kind: Counter,
-		Description: "Time spent in sonde's eBPF programs, which the observed applications pay.",
+		Description: "Time spent in sonde's eBPF programs, which the observed applications pay, as sampled: the kernel measures half a second in thirty (always with kernel.bpf_stats_enabled=1). By runs it is the mean cost of a run.",
 		Attributes:  []model.Attr{model.AttrProgram},
 	},
 	model.MetricProgramRuns: {
 		Name: "sonde.ebpf.program.runs", Unit: "{run}", Kind: Counter,
-		Description: "Runs of sonde's eBPF programs.",
+		Description: "Runs of sonde's eBPF programs while the kernel measured them.",
 		Attributes:  []model.Attr{model.AttrProgram},
 	},
 	model.MetricConnParsed: {
