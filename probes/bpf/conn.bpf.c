@@ -8,10 +8,9 @@
 #include "scope.h"
 #include "maps.h"
 #include "lib/output.h"
+#include "lib/scope.h"
 #include "lib/sock.h"
 #include "lib/task.h"
-
-#define SCOPE_LEVELS 8
 
 enum tcp_state {
 	TCP_ESTABLISHED = 1,
@@ -20,9 +19,6 @@ enum tcp_state {
 	TCP_CLOSE = 7,
 	TCP_LISTEN = 10,
 };
-
-/* OR of enum scope_kind: which filters are set. */
-const volatile u32 scope_mask = 0;
 
 /*
  * Socket address -> pid_tgid that used it last, so that only a change makes a record. Filled at connect() and at the
@@ -43,13 +39,6 @@ struct {
 	__type(value, u64);
 } drops SEC(".maps");
 
-static __always_inline int in_scope(u32 kind, u64 value)
-{
-	struct scope_key key = { .kind = kind, .value = value };
-
-	return bpf_map_lookup_elem(&scope, &key) != 0;
-}
-
 static __always_inline void scope_add(u32 kind, u64 value)
 {
 	struct scope_key key = { .kind = kind, .value = value };
@@ -67,8 +56,7 @@ static __always_inline void scope_remove(u32 kind, u64 value)
 
 static __always_inline int port_wanted(const struct tuple *t)
 {
-	return !(scope_mask & SCOPE_PORT) || in_scope(SCOPE_PORT, t->local_port) ||
-	       in_scope(SCOPE_PORT, t->remote_port);
+	return ports_in_scope(t->local_port, t->remote_port);
 }
 
 /* Asked in the context of the process that uses the socket. */

@@ -163,7 +163,6 @@ struct event_drops {
 
 /* Indexes of the counters map: what the kernel side could not pass on. */
 enum counter {
-	COUNTER_RECORDS = 0, /* records written */
 	COUNTER_LOST = 1,    /* records that found the ring full; + event_kind */
 	COUNTER_LOST_REQUESTS_SENT = 8,
 	COUNTER_LOST_REQUESTS_RECEIVED = 9,

@@ -11,11 +11,11 @@
 #include "infer.h"
 #include "maps.h"
 #include "lib/output.h"
+#include "lib/scope.h"
 #include "lib/flow.h"
 
-#define TCP_LISTEN   10
-#define SCOPE_LEVELS 8
-#define WINDOW_MAX   (1U << 28) /* of what one socket can have announced and not yet read */
+#define TCP_LISTEN 10
+#define WINDOW_MAX (1U << 28) /* of what one socket can have announced and not yet read */
 
 #define TCP_FLAG_FIN 0x01
 #define TCP_FLAG_RST 0x04
@@ -37,9 +37,6 @@ const volatile u32 budget_unknown = 256;
 const volatile u32 unknown_turns_max = 6;
 /* A body that is counted, not copied, leaves a mark each time this many bytes have passed, and at each PSH. */
 const volatile u32 mark_bytes = 65536;
-/* OR of enum scope_kind: which filters are set. */
-const volatile u32 scope_mask = 0;
-
 /*
  * What every segment touches stands first and fits one cache line with sk_storage's own header before it: the two
  * directions of a socket run on different CPUs, and each line they share is a miss.
@@ -89,13 +86,6 @@ struct {
 	__type(value, struct flow_value);
 } sock_flows SEC(".maps");
 
-static __always_inline int in_scope(u32 kind, u64 value)
-{
-	struct scope_key key = { .kind = kind, .value = value };
-
-	return bpf_map_lookup_elem(&scope, &key) != 0;
-}
-
 static __always_inline int cgroup_in_scope(struct bpf_sock *sk)
 {
 	int level;
@@ -116,7 +106,7 @@ static __noinline int sock_wanted(struct bpf_sock *sk, struct sock_state *st, u3
 {
 	u16 local = st->tuple.local_port, remote = st->tuple.remote_port;
 
-	if ((scope_mask & SCOPE_PORT) && !in_scope(SCOPE_PORT, local) && !in_scope(SCOPE_PORT, remote))
+	if (!ports_in_scope(local, remote))
 		return 0;
 	if ((scope_mask & SCOPE_CGROUP) && !cgroup_in_scope(sk))
 		return 0;
@@ -441,8 +431,7 @@ static __noinline int listener_segment(struct __sk_buff *skb, struct segment *s,
 		return 0;
 	st.tuple.remote_port = bpf_ntohs(ports[0]);
 	st.tuple.local_port = bpf_ntohs(ports[1]);
-	if ((scope_mask & SCOPE_PORT) && !in_scope(SCOPE_PORT, st.tuple.local_port) &&
-	    !in_scope(SCOPE_PORT, st.tuple.remote_port))
+	if (!ports_in_scope(st.tuple.local_port, st.tuple.remote_port))
 		return 0;
 	st.dir[DIR_RECEIVED].guess = GUESS_MAYBE;
 	s->flags = SEGMENT_TURN | SEGMENT_LISTENER;
@@ -514,8 +503,7 @@ static __always_inline void udp_datagram(struct __sk_buff *skb, void *data, void
 	key.sock = (u64)sk;
 	key.local_port = bpf_ntohs(dir == DIR_SENT ? ports[0] : ports[1]);
 	key.remote_port = bpf_ntohs(dir == DIR_SENT ? ports[1] : ports[0]);
-	if ((scope_mask & SCOPE_PORT) && !in_scope(SCOPE_PORT, key.local_port) &&
-	    !in_scope(SCOPE_PORT, key.remote_port))
+	if (!ports_in_scope(key.local_port, key.remote_port))
 		return;
 	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
 		if (data + 40 > end)

@@ -24,7 +24,6 @@ type recordActor struct {
 type recordCounter uint32
 
 const (
-	recordCounterCOUNTER_RECORDS                recordCounter = 0
 	recordCounterCOUNTER_LOST                   recordCounter = 1
 	recordCounterCOUNTER_LOST_REQUESTS_SENT     recordCounter = 8
 	recordCounterCOUNTER_LOST_REQUESTS_RECEIVED recordCounter = 9
