@@ -171,7 +171,11 @@ func TestConnectThatIsForbiddenFails(t *testing.T) {
 		t.Fatalf("connect ended otherwise: %v", err)
 	}
 	ob.Await(1, isFlow(8098))
-	expectStates(t, ob.end(), "client", 8098, "failed EHOSTUNREACH", 1)
+	// The application may have fetched and cleared the socket's error before the socket ended: then the cause is unknown.
+	got := states(ob.end(), "client", 8098)
+	if got["failed EHOSTUNREACH"]+got["failed "] != 1 || len(got) != 1 {
+		t.Errorf("want one failed flow, got %v", got)
+	}
 }
 
 func TestConnectionThatIsCutTimesOut(t *testing.T) {

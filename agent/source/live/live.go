@@ -75,8 +75,8 @@ func (s *Source) Run(ctx context.Context, to source.Receiver) error {
 		if err := s.takeListing(); err != nil {
 			return err
 		}
-		if losses.due(now) {
-			s.losses(now)
+		if losses.due(now) && s.losses(now) {
+			listing.hasten(now, afterLoss)
 		}
 		if flows.due(now) {
 			s.flows(now)
@@ -157,10 +157,24 @@ func (r *rhythm) due(now time.Duration) bool {
 	return true
 }
 
-func (s *Source) losses(now time.Duration) {
-	if l := s.set.Lost(uint64(now)); l != nil {
-		s.to.Record(event.Bytes(l))
+// afterLoss is the wait for a listing once ends of connections were lost: it tells which of them are gone.
+const afterLoss = 2 * time.Second
+
+// hasten makes the next time come within d.
+func (r *rhythm) hasten(now, d time.Duration) {
+	if r.interval > 0 {
+		r.last = min(r.last, now-r.interval+d)
 	}
+}
+
+// losses delivers what was lost and reports whether connects or ends of connections were among it.
+func (s *Source) losses(now time.Duration) (lifecycle bool) {
+	l := s.set.Lost(uint64(now))
+	if l == nil {
+		return false
+	}
+	s.to.Record(event.Bytes(l))
+	return l.Lifecycle > 0
 }
 
 func (s *Source) flows(now time.Duration) {

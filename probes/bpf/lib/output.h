@@ -12,8 +12,8 @@ static __always_inline void count(u32 counter)
 {
 	u64 *n = bpf_map_lookup_elem(&counters, &counter);
 
-	if (n)
-		(*n)++; /* per CPU; an interrupt in between loses one count at most on a preempted add, never a record */
+	if (n) /* per CPU, yet a program can be preempted by another one that counts */
+		__sync_fetch_and_add(n, 1);
 }
 
 /*
