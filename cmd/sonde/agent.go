@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -81,7 +82,7 @@ func (c *captureFlags) start(scope filter.Scope, listener net.Listener, ready fu
 	}
 	k.set = set
 	if listener != nil {
-		if err := ignoreListener(set, listener); err != nil {
+		if err := ignore(set, listener.(*net.TCPListener)); err != nil {
 			return nil, errors.Join(err, set.Close())
 		}
 	}
@@ -141,14 +142,33 @@ func (c *captureFlags) parse(features *kernel.Features, scope filter.Scope) erro
 	return nil
 }
 
-func ignoreListener(set *probes.Set, l net.Listener) error {
-	raw, err := l.(*net.TCPListener).SyscallConn()
+// ownListener marks the sockets that it accepts, so that the probes leave them alone. Those accepted after the listener was
+// marked inherit the mark; clients that were quicker than the loading of the probes do not.
+type ownListener struct {
+	net.Listener
+	set *probes.Set
+}
+
+// Accept implements net.Listener.
+func (l ownListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
 	if err != nil {
-		return fmt.Errorf("mark own listener: %w", err)
+		return nil, err
+	}
+	if raw, ok := c.(syscall.Conn); ok {
+		_ = ignore(l.set, raw) // an unmarked connection is dropped in user space, by its process
+	}
+	return c, nil
+}
+
+func ignore(set *probes.Set, socket syscall.Conn) error {
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return fmt.Errorf("mark own socket: %w", err)
 	}
 	var marked error
 	if err := raw.Control(func(fd uintptr) { marked = set.Ignore(int(fd)) }); err != nil {
-		return fmt.Errorf("mark own listener: %w", err)
+		return fmt.Errorf("mark own socket: %w", err)
 	}
 	return marked
 }

@@ -76,7 +76,7 @@ func (f *runFlags) run(ctx context.Context, e env) error {
 		return errors.Join(err, ln.Close())
 	}
 	self.attach(k)
-	return f.serve(ctx, k, exporter.Serve, ln)
+	return f.serve(ctx, k, exporter.Serve, ownListener{ln, k.set})
 }
 
 // serve runs the capture and the HTTP server; the first that ends stops the other.

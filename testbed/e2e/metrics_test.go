@@ -48,10 +48,10 @@ func scrape(t *testing.T, d *harness.Daemon) harness.Metrics {
 	return m
 }
 
-// settled polls value until it is want or two seconds pass, waits a moment for excess, and returns it.
+// settled polls value until it is want or eight seconds pass: what was lost last is found by a listing, waits a moment for excess, and returns it.
 func settled(t *testing.T, value func() float64, want float64) float64 {
 	t.Helper()
-	for end := time.Now().Add(2 * time.Second); time.Now().Before(end) && value() != want; {
+	for end := time.Now().Add(8 * time.Second); time.Now().Before(end) && value() != want; {
 		time.Sleep(50 * time.Millisecond)
 	}
 	time.Sleep(200 * time.Millisecond)
