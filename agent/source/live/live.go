@@ -29,7 +29,7 @@ type Config struct {
 // Default returns the rhythm that sonde runs with: a wake-up costs more than a hundred records, so few of them.
 func Default() Config {
 	return Config{
-		Busy: 25 * time.Millisecond, Idle: 250 * time.Millisecond, Losses: time.Second, Flows: 5 * time.Second,
+		Busy: 10 * time.Millisecond, Idle: 250 * time.Millisecond, Losses: time.Second, Flows: 5 * time.Second,
 		Listing: 15 * time.Second,
 	}
 }
