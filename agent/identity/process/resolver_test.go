@@ -24,7 +24,18 @@ func spawn(t *testing.T, env []string, name string, args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { stop(cmd) })
+	awaitImage(t, cmd)
 	return cmd
+}
+
+// awaitImage waits for the end of an exec. Start returns when the descriptors are closed for it, and that is before the
+// kernel has put the arguments of the new image in place: a reader in between finds none.
+func awaitImage(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	waitFor(t, func() bool {
+		args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid))
+		return len(args) > 0
+	})
 }
 
 func stop(cmd *exec.Cmd) {
@@ -93,6 +104,7 @@ func TestExecChangesName(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { stop(cmd) })
+	awaitImage(t, cmd)
 	shell := r.Lookup(pidOf(cmd))
 	if shell == nil || shell.Command != "sh" {
 		t.Fatalf("before exec: %+v", shell)
@@ -102,6 +114,7 @@ func TestExecChangesName(t *testing.T) {
 		exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", cmd.Process.Pid))
 		return exe != shell.Path
 	})
+	awaitImage(t, cmd)
 	if got := r.Lookup(pidOf(cmd)); got != shell {
 		t.Errorf("before Exec is called: %+v", got)
 	}
