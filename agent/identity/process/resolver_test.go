@@ -29,12 +29,14 @@ func spawn(t *testing.T, env []string, name string, args ...string) *exec.Cmd {
 }
 
 // awaitImage waits for the end of an exec. Start returns when the descriptors are closed for it, and that is before the
-// kernel has put the arguments of the new image in place: a reader in between finds none.
+// kernel has put the arguments of the new image in place: a reader in between finds none. A program that has ended already
+// has none either.
 func awaitImage(t *testing.T, cmd *exec.Cmd) {
 	t.Helper()
 	waitFor(t, func() bool {
 		args, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", cmd.Process.Pid))
-		return len(args) > 0
+		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid))
+		return len(args) > 0 || strings.Contains(string(stat), ") Z ")
 	})
 }
 
