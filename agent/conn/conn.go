@@ -8,14 +8,10 @@ import (
 
 	"sonde/agent/model"
 	"sonde/agent/protocol"
-	"sonde/agent/protocol/http1"
+	"sonde/agent/protocol/detect"
 	"sonde/agent/stream"
 	"sonde/probes/event"
 )
-
-// unknownTurns is the number of turns in a row that look like nothing known after which a connection is a flow only, until
-// a turn begins like a request. The kernel stops copying at the same number.
-const unknownTurns = 6
 
 // Conn is one socket.
 type Conn struct {
@@ -44,9 +40,8 @@ type Conn struct {
 	ended       bool
 
 	dirs     [2]direction
-	parser   *http1.Conn // nil while nothing is known of the bytes
+	parser   *detect.Conn // nil before the first bytes
 	protocol model.Protocol
-	unknown  int
 
 	facts                       model.TCPFacts
 	acked, received             uint64 // by the kernel's count
@@ -105,8 +100,8 @@ func (c *Conn) segment(s *event.Segment, head, tail []byte) {
 		c.abandon(at)
 	}
 	c.catchUp(s, d, o)
-	if s.Hdr.Flags&event.SegmentTurn != 0 {
-		c.turn(head)
+	if c.parser == nil {
+		c.parser = c.t.engine.Conn(model.TransportTCP, c.midStream || c.lost > 0)
 	}
 	g := stream.Segment{
 		Seq: s.Seq, Len: s.Len, Head: head, Tail: tail, Time: at,
@@ -118,16 +113,11 @@ func (c *Conn) segment(s *event.Segment, head, tail []byte) {
 	d.stream.Append(&g, d)
 }
 
-// abandon is called when records of this socket were lost. What waits for an answer is reported as it stands: which of the
-// bytes to come answer it can no longer be told. The next turn that begins like a request is a new beginning.
+// abandon is called when records of this socket were lost. The next turn that begins like a request is a new beginning.
 func (c *Conn) abandon(at time.Duration) {
-	if c.parser == nil {
-		return
+	if c.parser != nil {
+		c.parser.Abandon(at)
 	}
-	c.parser.Close(protocol.Close{Time: at, Reason: "lost"})
-	c.parser.Release()
-	c.parser = c.t.http.New()
-	c.parser.Joined()
 }
 
 // lostAtLeast is taken for the bytes of a direction whose first records were lost: how many there were is not known. Two is
@@ -172,34 +162,6 @@ func (c *Conn) gaps(s *event.Segment, d, o *direction, at time.Duration) {
 	}
 }
 
-// turn looks at the first bytes of a turn: a parser follows the connection as long as it may be its protocol.
-func (c *Conn) turn(head []byte) {
-	switch http1.Probe(head) {
-	case protocol.GuessRequest, protocol.GuessResponse:
-		c.unknown = 0
-	case protocol.GuessMaybe: // too few bytes to say anything against it
-	default:
-		if c.unknown++; c.unknown > unknownTurns {
-			c.giveUpOnHTTP()
-			return
-		}
-	}
-	if c.parser == nil {
-		c.parser = c.t.http.New()
-		if c.midStream || c.lost > 0 {
-			c.parser.Joined()
-		}
-	}
-}
-
-// giveUpOnHTTP leaves a connection a mere flow, until a turn begins like a request again.
-func (c *Conn) giveUpOnHTTP() {
-	if c.parser != nil && c.parser.Pending() == 0 {
-		c.parser.Release()
-		c.parser = nil
-	}
-}
-
 func (d *direction) Feed(p []byte, at time.Duration) {
 	if d.conn.parser != nil {
 		d.conn.parser.Feed(d.dir, p, at)
@@ -226,6 +188,10 @@ func (c *Conn) giveUp(d protocol.Dir) {
 
 // emit completes a request that the parser of the current connection found.
 func (t *Tracker) emit(r *model.Request) {
+	if t.talking != nil {
+		t.talking.emit(r)
+		return
+	}
 	c := t.current
 	c.protocol = r.Protocol
 	if c.role == model.RoleUnknown {
@@ -234,14 +200,21 @@ func (t *Tracker) emit(r *model.Request) {
 	if c.self {
 		return
 	}
+	r.Conn, r.TCP = c.id, c.facts
+	t.deliver(r, model.Endpoint{Addr: c.local, Process: c.process, TID: c.tid}, model.Endpoint{Addr: c.remote, Process: c.peerOf()}, c.netns)
+}
+
+// deliver completes a request with its ends and hands it on.
+func (t *Tracker) deliver(r *model.Request, local, remote model.Endpoint, netns uint32) {
 	t.stats.Requests++
-	local := model.Endpoint{Addr: c.local, Process: c.process, TID: c.tid}
-	remote := model.Endpoint{Addr: c.remote, Process: c.peerOf()}
 	r.Client, r.Server = local, remote
 	if r.Role == model.RoleServer {
 		r.Client, r.Server = remote, local
 	}
-	r.NetNS, r.Conn, r.TCP = c.netns, c.id, c.facts
+	if t.config.Wire {
+		r.Role = model.RoleWire
+	}
+	r.NetNS = netns
 	t.out.Request(r)
 }
 

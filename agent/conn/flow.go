@@ -89,6 +89,7 @@ func (c *Conn) finish(at time.Duration, end ending) {
 }
 
 func (c *Conn) closeParser(at time.Duration, end ending) {
+	c.learn()
 	if c.protocol != model.ProtocolUnknown {
 		c.account(end)
 	}
@@ -159,6 +160,7 @@ func (c *Conn) flow(at time.Duration, end ending, final bool) {
 	}
 	local := model.Endpoint{Addr: c.local, Process: c.process, TID: c.tid}
 	remote := model.Endpoint{Addr: c.remote, Process: c.peerOf()}
+	c.learn()
 	f := model.Flow{
 		Transport: "tcp", View: model.ViewSocket, Role: c.role, State: end.state, Error: errnoName(end.errno),
 		NetNS: c.netns, Conn: c.id, Protocol: c.protocol, JoinedMid: c.midStream,
@@ -172,12 +174,31 @@ func (c *Conn) flow(at time.Duration, end ending, final bool) {
 		f.Client, f.Server = remote, local
 		f.BytesSent, f.BytesReceived, f.PacketsSent, f.PacketsReceived = received, sent, in, out
 	}
-	if c.protocol != model.ProtocolUnknown {
-		f.Encryption = "none"
+	if c.t.config.Wire {
+		f.Role = model.RoleWire
 	}
+	f.Encryption = encryption(c.protocol)
 	d := c.since(sent, received)
 	d.Final = final
 	c.t.out.Flow(&f, d)
+}
+
+// learn takes over the protocol of a connection on which no request has ended yet.
+func (c *Conn) learn() {
+	if c.protocol == model.ProtocolUnknown && c.parser != nil {
+		c.protocol = c.parser.Protocol()
+	}
+}
+
+// encryption of a connection: nothing is said of one whose protocol is not known.
+func encryption(p model.Protocol) string {
+	switch p {
+	case model.ProtocolUnknown:
+		return ""
+	case model.ProtocolTLS, model.ProtocolQUIC:
+		return "tls"
+	}
+	return "none"
 }
 
 // totals are payload bytes since the agent knows the connection.

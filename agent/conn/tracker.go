@@ -10,13 +10,15 @@ package conn
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
 
 	"sonde/agent/model"
 	"sonde/agent/protocol"
-	"sonde/agent/protocol/http1"
+	"sonde/agent/protocol/all"
+	"sonde/agent/protocol/detect"
 	"sonde/probes/event"
 )
 
@@ -31,6 +33,11 @@ type Config struct {
 	// Evidence is what a connection must have shown before its flow is reported. The kernel's reports of opened and ended
 	// connections know neither cgroup nor interface, so where the scope asks for these, something else must vouch.
 	Evidence Evidence
+	// Wire says that the records come from a capture, which has seen packets and no socket: every role is "wire".
+	Wire bool
+	// DatagramIdle is how long a query in a datagram waits for its answer, and how long a conversation of datagrams is
+	// remembered.
+	DatagramIdle time.Duration
 	// Self is the PID of the agent, whose connections are not reported. The kernel side leaves their bytes alone as soon as
 	// it can (probes.Set.Ignore); this covers those opened before.
 	Self uint32
@@ -48,7 +55,7 @@ const (
 
 // Default returns the configuration that sonde runs with.
 func Default() Config {
-	return Config{MaxConns: 200_000, HoleTimeout: time.Second, FlowInterval: 10 * time.Second}
+	return Config{MaxConns: 200_000, HoleTimeout: time.Second, FlowInterval: 10 * time.Second, DatagramIdle: 10 * time.Second}
 }
 
 // Output takes what the tracker finds. Pointers are valid during the call.
@@ -71,12 +78,12 @@ type Stats struct {
 	Undecodable    uint64 // records that made no sense
 	Requests       uint64
 	HolesGivenUp   uint64
-	BytesSeen      [2]uint64         // fed to or skipped by parsers, by protocol.Dir
-	BytesAcked     [2]uint64         // what the kernel says of the same connections when they end
-	BytesAccounted [2]uint64         // BytesSeen of connections that have ended
-	Stale          uint64            // connections whose end was missed and found out later
-	Resyncs        uint64            // times the HTTP parsers were out of step
-	OpenBy         map[Holder]uint64 // open connections, counted anew every few seconds; not changed once published
+	BytesSeen      [2]uint64                 // fed to or skipped by parsers, by protocol.Dir
+	BytesAcked     [2]uint64                 // what the kernel says of the same connections when they end
+	BytesAccounted [2]uint64                 // BytesSeen of connections that have ended
+	Stale          uint64                    // connections whose end was missed and found out later
+	Resyncs        map[model.Protocol]uint64 // times the parsers were out of step; not changed once published
+	OpenBy         map[Holder]uint64         // open connections, counted anew every few seconds; not changed once published
 }
 
 // Holder is who holds a connection, and at which end.
@@ -90,8 +97,9 @@ type Tracker struct {
 	config   Config
 	out      Output
 	identify Identify
-	http     *http1.Shared
+	engine   *detect.Engine
 	current  *Conn // whose bytes are being parsed
+	talking  *talk // the same of datagrams, nil otherwise
 
 	conns   map[uint64]*Conn         // by address of the kernel's socket
 	cookies map[uint64]*Conn         // by socket cookie, once a segment told it
@@ -99,6 +107,7 @@ type Tracker struct {
 	listed  map[uint64]*event.Listed // sockets older than the agent, by cookie, until their first segment
 	flows   map[event.FlowKey]*packetFlow
 	actors  map[uint64]*model.Process // of UDP sockets, by address of the kernel's socket
+	talks   map[talkKey]*talk         // conversations of datagrams
 	early   map[pair]event.Record     // data older than its socket
 	nextID  uint64
 	free    []*Conn
@@ -120,15 +129,16 @@ func New(c Config, identify Identify, interfaceName func(uint32) string, out Out
 		config: c, out: out, identify: identify, interfaceName: interfaceName,
 		conns: map[uint64]*Conn{}, cookies: map[uint64]*Conn{}, pairs: map[pair]*Conn{}, listed: map[uint64]*event.Listed{},
 		flows: map[event.FlowKey]*packetFlow{}, actors: map[uint64]*model.Process{}, early: map[pair]event.Record{},
+		talks: map[talkKey]*talk{},
 	}
-	t.http = http1.NewShared(t.emit)
+	t.engine = detect.New(all.Specs(), t.emit)
 	return t
 }
 
 // Stats returns the counts so far.
 func (t *Tracker) Stats() Stats {
 	s := t.stats
-	s.Open, s.Resyncs = len(t.conns), t.http.Resyncs
+	s.Open, s.Resyncs = len(t.conns), maps.Clone(t.engine.Resyncs)
 	return s
 }
 
@@ -138,6 +148,8 @@ func (t *Tracker) Record(r event.Record) {
 	switch r.Kind() {
 	case event.KindSegment:
 		ok = t.segment(r)
+	case event.KindDatagram:
+		ok = t.datagram(r)
 	case event.KindConnect:
 		ok = t.connect(event.As[event.Actor](r))
 	case event.KindEstablished:
@@ -392,6 +404,7 @@ func (t *Tracker) Tick(now time.Duration) {
 		}
 	}
 	t.sweepFlows(now)
+	t.sweepTalks(now)
 	if now-t.lastCensus >= censusInterval {
 		t.lastCensus = now
 		t.census()
@@ -441,4 +454,5 @@ func (t *Tracker) Stop(now time.Duration) {
 	for _, c := range t.inOrder(func(*Conn) bool { return true }) {
 		t.finish(c, now, ending{state: model.FlowActive, reason: "agent_stopped"})
 	}
+	t.endTalks(func(*talk) bool { return true }, now, "agent_stopped")
 }

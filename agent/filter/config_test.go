@@ -13,7 +13,7 @@ import (
 
 func TestErrorsNameTheFlagAndWhatItAccepts(t *testing.T) {
 	for line, wants := range map[string][]string{
-		"--protocol htp":                   {"--protocol", `"htp"`, "http, tcp, udp, icmp"},
+		"--protocol htp":                   {"--protocol", `"htp"`, "tcp, udp, icmp"},
 		"--port 0":                         {"--port", `"0"`, "1 to 65535"},
 		"--port 65536":                     {"--port", "65536"},
 		"--port http":                      {"--port", "http"},

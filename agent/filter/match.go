@@ -61,7 +61,7 @@ func (f *Filter) Request(r *model.Request) bool {
 		return true
 	}
 	return f.pass(&subject{
-		event: typeRequest, protocol: r.Protocol, transport: carrier(r.Protocol), role: r.Role,
+		event: typeRequest, protocol: r.Protocol, transport: carrier(r.Transport), role: r.Role,
 		client: &r.Client, server: &r.Server, outcome: r.Outcome, http: r.HTTP,
 	})
 }

@@ -78,5 +78,10 @@ func transportOf(f *model.Flow) uint8 {
 	return 0
 }
 
-// carrier is the transport of a request. Requests do not say it themselves; so far all come out of byte streams.
-func carrier(model.Protocol) uint8 { return transportTCP }
+// carrier is the transport of a request.
+func carrier(t model.Transport) uint8 {
+	if t == model.TransportUDP {
+		return transportUDP
+	}
+	return transportTCP
+}

@@ -13,16 +13,47 @@ type Protocol uint8
 // The protocols that sonde can name. ProtocolUnknown is a connection whose first bytes match none of them.
 const (
 	ProtocolUnknown Protocol = iota
-	ProtocolHTTP
+	ProtocolHTTP             // HTTP/1 and HTTP/2
+	ProtocolGRPC
+	ProtocolDNS
+	ProtocolPostgreSQL
+	ProtocolMySQL // and MariaDB
+	ProtocolRedis
+	ProtocolMemcached
+	ProtocolMongoDB
+	ProtocolKafka
+	ProtocolAMQP
+	ProtocolNATS
+	ProtocolMQTT
+	ProtocolWebSocket
+	ProtocolTLS
+	ProtocolQUIC
 )
+
+var protocols = [...]string{
+	"", "http", "grpc", "dns", "postgresql", "mysql", "redis", "memcached", "mongodb", "kafka", "amqp", "nats", "mqtt",
+	"websocket", "tls", "quic",
+}
 
 // String returns the name used in JSON and in filters ("http"), "" for unknown.
 func (p Protocol) String() string {
-	if p == ProtocolHTTP {
-		return "http"
+	if int(p) < len(protocols) {
+		return protocols[p]
 	}
 	return ""
 }
+
+// Transport carries a protocol.
+type Transport uint8
+
+// TCP is the zero value: most protocols know no other.
+const (
+	TransportTCP Transport = iota
+	TransportUDP
+)
+
+// String returns the name used in JSON and in filters.
+func (t Transport) String() string { return [...]string{"tcp", "udp"}[t&1] }
 
 // Role says from which end an observation was made.
 type Role uint8
@@ -88,10 +119,13 @@ type TCPFacts struct {
 //
 // Times are durations since boot (CLOCK_BOOTTIME); Clock turns them into wall time. A zero time is one that was not seen.
 type Request struct {
-	Protocol Protocol
-	Role     Role
-	Outcome  Outcome
-	Reason   string // why the outcome is incomplete: "connection_closed", "reset", ...; "" otherwise
+	Protocol  Protocol
+	Transport Transport
+	Role      Role
+	Outcome   Outcome
+	Reason    string // why the outcome is incomplete: "connection_closed", "reset", ...; "" otherwise
+	ErrorType string // what the protocol calls the error ("42P01", "WRONGTYPE", "nxdomain"), "" when none or for HTTP
+	OneWay    bool   // no answer is due (publish without acknowledgement): ResponseStart stays 0
 
 	Start         time.Duration // first byte of the request
 	RequestEnd    time.Duration // last byte of the request that was seen
@@ -106,7 +140,14 @@ type Request struct {
 	ResponseBytes uint64
 	TCP           TCPFacts
 
-	HTTP *HTTP // set when Protocol is ProtocolHTTP
+	// The detail, by protocol; the others are nil. Protocols that the conventions describe with the same words share a type.
+	HTTP      *HTTP      // ProtocolHTTP, ProtocolGRPC
+	RPC       *RPC       // ProtocolGRPC
+	DNS       *DNS       // ProtocolDNS
+	DB        *DB        // ProtocolPostgreSQL, ProtocolMySQL, ProtocolRedis, ProtocolMemcached, ProtocolMongoDB
+	Messaging *Messaging // ProtocolKafka, ProtocolAMQP, ProtocolNATS, ProtocolMQTT
+	WebSocket *WebSocket // ProtocolWebSocket
+	TLS       *TLS       // ProtocolTLS, ProtocolQUIC
 }
 
 // Duration is the time from the first byte of the request to the last byte of the response.
@@ -120,9 +161,9 @@ func (r *Request) Local() *Endpoint {
 	return &r.Client
 }
 
-// HTTP is the detail of an HTTP/1 request.
+// HTTP is the detail of an HTTP request.
 type HTTP struct {
-	Version   string // "1.0", "1.1"
+	Version   string // "1.0", "1.1", "2"
 	Method    string // as sent; "" when the request line was not seen
 	Scheme    string // "http"; "https" once bytes come from a TLS library
 	Path      string // path without query

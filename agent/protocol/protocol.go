@@ -40,7 +40,8 @@ func (d Dir) Other() Dir { return d ^ 1 }
 //
 // Calls come in the order of the kernel's records. Within a direction the bytes are in stream order and every byte is
 // either fed or skipped exactly once. Consecutive calls for the same direction belong to one turn; a call for the other
-// direction begins a new turn. Not safe for concurrent use.
+// direction begins a new turn. Over UDP each Feed is one datagram, and a Skip behind it the part of it that was not captured.
+// Not safe for concurrent use.
 type Parser interface {
 	// Feed takes the next bytes of direction d, which passed at time t. p is valid during the call only.
 	Feed(d Dir, p []byte, t time.Duration)
@@ -49,11 +50,25 @@ type Parser interface {
 	Skip(d Dir, n uint64, t time.Duration)
 	// EOF says that direction d ended in order (FIN) at time t.
 	EOF(d Dir, t time.Duration)
-	// Close ends the connection: what is still open is reported as incomplete. The parser may be reused after Reset only.
+	// Close ends the connection: what is still open is reported as incomplete. Only Release may follow.
 	Close(c Close)
 	// Pending reports the number of requests that wait for the end of their answer.
 	Pending() int
+	// Fit tells whether the bytes so far were this protocol. It is asked after each Feed until it says FitYes or FitNo.
+	Fit() Fit
+	// Release gives the parser's memory back without a report of what is open. It must not be used afterwards.
+	Release()
 }
+
+// Fit is a parser's opinion of the guess that opened it.
+type Fit uint8
+
+// A parser that says FitNo has emitted nothing and will not be fed again: the bytes go to the next protocol that may be meant.
+const (
+	FitOpen Fit = iota // too early to tell
+	FitYes             // a message passed that hardly anything else would have made; from now on errors are its own affair
+	FitNo              // not this protocol
+)
 
 // Close says how a connection ended.
 type Close struct {
@@ -66,8 +81,9 @@ type Close struct {
 	AckedKnown bool
 }
 
-// Emit receives each finished request. r is valid during the call; Protocol, Role, Outcome, Reason, the times, sizes and the
-// detail are set, the rest is filled in by the caller's owner.
+// Emit receives each finished request. r is valid during the call. The parser sets Protocol, Role (RoleServer when the
+// observed socket received the request, else RoleClient), Outcome, Reason, ErrorType, OneWay, the times, the sizes and the
+// detail; its owner fills in the rest.
 type Emit func(r *model.Request)
 
 // Guess is what the first bytes of a turn look like to one protocol.
@@ -80,3 +96,51 @@ const (
 	GuessRequest
 	GuessResponse
 )
+
+// Spec describes a protocol to the engine. A package of a protocol exports one function that returns it; agent/protocol/all
+// lists them.
+type Spec struct {
+	Protocol  model.Protocol // that its connections are called after
+	Transport model.Transport
+
+	// Probe says what the first bytes of a turn look like; it is asked at each turn of a connection that nothing is known
+	// of. len(p) > 0. It may claim too much where bytes are few: the parser has the last word (Parser.Fit). What it says
+	// never depends on ports.
+	Probe func(p []byte) Guess
+
+	// Setup is called once for each engine; what the parsers of an engine share is made there. The function that it returns
+	// makes a parser for one connection.
+	Setup func(env *Env) func(s Start) Parser
+}
+
+// Env is what the engine offers to parsers.
+type Env struct {
+	Emit Emit
+
+	// Open makes a parser for what follows on the same connection: after an upgrade, inside a tunnel. The parser that asked
+	// for it forwards all calls from there on and releases it. ProtocolUnknown finds the protocol by its first bytes. The
+	// result is nil when there is no parser.
+	Open func(p model.Protocol, s Start) Parser
+
+	// Resync counts a direction that was found out of step.
+	Resync func(p model.Protocol)
+}
+
+// Start says how a parser begins.
+type Start struct {
+	// Joined says that bytes have passed before: the connection is older than the agent, or records were lost.
+	Joined bool
+
+	// Upgrade is the request that asked for the new protocol, nil elsewhere. Client is the direction it came in. What it
+	// points to may be kept.
+	Upgrade *model.Request
+	Client  Dir
+}
+
+// RoleOf returns the role of an observed socket at which requests pass in direction d.
+func RoleOf(d Dir) model.Role {
+	if d == Received {
+		return model.RoleServer
+	}
+	return model.RoleClient
+}

@@ -72,7 +72,10 @@ func (s *selfSource) pipeline(self *aggregate.Self) {
 	self.Undecodable = st.Undecodable
 	self.Tracked, self.Joined = uint64(st.Open), st.JoinedMid
 	self.MapFull["conns"] = st.Refused
-	self.Resyncs = map[string]uint64{"http": st.Resyncs}
+	self.Resyncs = map[string]uint64{}
+	for p, n := range st.Resyncs {
+		self.Resyncs[p.String()] = n
+	}
 	for h, n := range st.OpenBy {
 		self.Open = append(self.Open, aggregate.OpenConnections{Service: h.Service, Role: h.Role, Count: n})
 	}

@@ -8,6 +8,7 @@
 
 CARRY(struct, event_header);
 CARRY(struct, event_segment);
+CARRY(struct, event_datagram);
 CARRY(struct, event_actor);
 CARRY(struct, event_established);
 CARRY(struct, event_close);

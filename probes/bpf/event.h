@@ -18,6 +18,8 @@ enum event_kind {
 	EVENT_FLOW = 7,	  /* counters of a flow since the last such event */
 	EVENT_LOST = 8,	  /* what the kernel side could not pass on since the last such event */
 	EVENT_DROPS = 9,  /* packets dropped by the kernel since the last such event */
+	/* Made by the kernel again: */
+	EVENT_DATAGRAM = 10, /* a datagram passed a local UDP socket */
 };
 
 /* Direction, seen from the local socket. */
@@ -98,6 +100,19 @@ struct event_segment {
 	__u64 bytes_received;
 };
 
+/*
+ * A datagram of `len` bytes passed; its first `head` bytes follow this struct. Only datagrams that look like a protocol that
+ * user space understands make one; all of them are counted in the flow maps.
+ */
+struct event_datagram {
+	struct event_header hdr;
+	struct tuple tuple;
+	__u32 len;
+	__u16 head;
+	__u8 dir;
+	__u8 pad;
+};
+
 /* connect() began, or a process used a socket for the first time. */
 struct event_actor {
 	struct event_header hdr;
@@ -163,11 +178,11 @@ struct event_drops {
 
 /* Indexes of the counters map: what the kernel side could not pass on. */
 enum counter {
-	COUNTER_LOST = 1,    /* records that found the ring full; + event_kind */
+	COUNTER_LOST = 1,    /* records that found the ring full; + event_kind, 2 to 6 and 11 */
 	COUNTER_LOST_REQUESTS_SENT = 8,
 	COUNTER_LOST_REQUESTS_RECEIVED = 9,
 	COUNTER_STORAGE_FULL = 10,  /* a socket got no state: its bytes are not seen */
-	COUNTER_FLOWS_FULL = 11,    /* a packet found no room in a flow map */
+	COUNTER_FLOWS_FULL = 12,    /* a packet found no room in a flow map */
 	COUNTER_RETRANSMITTED = 13, /* payload segments seen before, not passed on */
 	COUNTERS = 16,
 };
@@ -208,6 +223,7 @@ struct event_flow {
 _Static_assert(sizeof(struct tuple) == 40, "tuple");
 _Static_assert(sizeof(struct event_header) == 24, "event_header");
 _Static_assert(sizeof(struct event_segment) == 128, "event_segment");
+_Static_assert(sizeof(struct event_datagram) == 72, "event_datagram");
 _Static_assert(sizeof(struct event_actor) == 104, "event_actor");
 _Static_assert(sizeof(struct event_established) == 80, "event_established");
 _Static_assert(sizeof(struct event_close) == 112, "event_close");

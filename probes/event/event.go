@@ -13,12 +13,13 @@ import (
 	"unsafe"
 )
 
-//go:generate go tool bpf2go -target amd64,arm64 -go-package event -type tuple -type actor -type flow_key -type flow_value -type event_header -type event_segment -type event_actor -type event_established -type event_close -type event_listed -type event_flow -type event_lost -type event_drops -type scope_key -type event_kind -type event_dir -type event_guess -type segment_flags -type counter -type scope_kind -type sock_flags record ../bpf/event.c -- -O2 -g -mcpu=v3 -Wall -Wpadded -Werror -I/usr/include/x86_64-linux-gnu
+//go:generate go tool bpf2go -target amd64,arm64 -go-package event -type tuple -type actor -type flow_key -type flow_value -type event_header -type event_segment -type event_datagram -type event_actor -type event_established -type event_close -type event_listed -type event_flow -type event_lost -type event_drops -type scope_key -type event_kind -type event_dir -type event_guess -type segment_flags -type counter -type scope_kind -type sock_flags record ../bpf/event.c -- -O2 -g -mcpu=v3 -Wall -Wpadded -Werror -I/usr/include/x86_64-linux-gnu
 
 // The records, field by field as the kernel writes them. Times are ns since boot (CLOCK_BOOTTIME), ports in host order.
 type (
 	Header      = recordEventHeader
 	Segment     = recordEventSegment
+	Datagram    = recordEventDatagram
 	Actor       = recordEventActor // of EVENT_CONNECT and EVENT_ACTOR
 	Established = recordEventEstablished
 	Close       = recordEventClose
@@ -47,6 +48,7 @@ const (
 	KindFlow        = Kind(recordEventKindEVENT_FLOW)
 	KindLost        = Kind(recordEventKindEVENT_LOST)
 	KindDrops       = Kind(recordEventKindEVENT_DROPS)
+	KindDatagram    = Kind(recordEventKindEVENT_DATAGRAM)
 )
 
 // Directions, flags and guesses of a Segment.
@@ -97,7 +99,7 @@ func (r Record) Kind() Kind {
 
 // As views a record as one of the structs above, nil when it is too short. The record must be 8-byte aligned, which rings
 // and recordings see to.
-func As[T Segment | Actor | Established | Close | Listed | Flow | Lost | Drops](r Record) *T {
+func As[T Segment | Datagram | Actor | Established | Close | Listed | Flow | Lost | Drops](r Record) *T {
 	var t T
 	if len(r) < int(unsafe.Sizeof(t)) {
 		return nil
@@ -135,6 +137,24 @@ func Payload(r Record, s *Segment) (head, tail []byte, ok bool) {
 		return nil, nil, false
 	}
 	return r[from : from+int(s.Head)], r[from+int(s.Head) : end], true
+}
+
+// MakeDatagram returns the record of a datagram of which head was copied, as the kernel writes it.
+func MakeDatagram(d *Datagram, head []byte) Record {
+	r := make([]byte, 0, int(unsafe.Sizeof(*d))+len(head))
+	d.Hdr.Kind, d.Head = uint8(KindDatagram), uint16(len(head))
+	r = append(r, unsafe.Slice((*byte)(unsafe.Pointer(d)), unsafe.Sizeof(*d))...)
+	return Clone(append(r, head...))
+}
+
+// DatagramHead returns the first bytes of the datagram as far as they were copied. ok is false when the record is shorter
+// than it says.
+func DatagramHead(r Record, d *Datagram) (head []byte, ok bool) {
+	from := int(unsafe.Sizeof(*d))
+	if from+int(d.Head) > len(r) || uint32(d.Head) > d.Len {
+		return nil, false
+	}
+	return r[from : from+int(d.Head)], true
 }
 
 // LocalAddr returns the local address and port; IPv4-mapped addresses are unmapped.

@@ -28,7 +28,7 @@ const (
 	recordCounterCOUNTER_LOST_REQUESTS_SENT     recordCounter = 8
 	recordCounterCOUNTER_LOST_REQUESTS_RECEIVED recordCounter = 9
 	recordCounterCOUNTER_STORAGE_FULL           recordCounter = 10
-	recordCounterCOUNTER_FLOWS_FULL             recordCounter = 11
+	recordCounterCOUNTER_FLOWS_FULL             recordCounter = 12
 	recordCounterCOUNTER_RETRANSMITTED          recordCounter = 13
 	recordCounterCOUNTERS                       recordCounter = 16
 )
@@ -54,6 +54,16 @@ type recordEventClose struct {
 	Err           int32
 	Oldstate      uint8
 	Pad           [7]uint8
+}
+
+type recordEventDatagram struct {
+	_     structs.HostLayout
+	Hdr   recordEventHeader
+	Tuple recordTuple
+	Len   uint32
+	Head  uint16
+	Dir   uint8
+	Pad   uint8
 }
 
 type recordEventDir uint32
@@ -121,6 +131,7 @@ const (
 	recordEventKindEVENT_FLOW        recordEventKind = 7
 	recordEventKindEVENT_LOST        recordEventKind = 8
 	recordEventKindEVENT_DROPS       recordEventKind = 9
+	recordEventKindEVENT_DATAGRAM    recordEventKind = 10
 )
 
 type recordEventListed struct {
@@ -247,6 +258,7 @@ const (
 	recordVarCarryCounter          = "carry_counter"
 	recordVarCarryEventActor       = "carry_event_actor"
 	recordVarCarryEventClose       = "carry_event_close"
+	recordVarCarryEventDatagram    = "carry_event_datagram"
 	recordVarCarryEventDir         = "carry_event_dir"
 	recordVarCarryEventDrops       = "carry_event_drops"
 	recordVarCarryEventEstablished = "carry_event_established"
@@ -320,6 +332,7 @@ type recordVariableSpecs struct {
 	CarryCounter          *ebpf.VariableSpec `ebpf:"carry_counter"`
 	CarryEventActor       *ebpf.VariableSpec `ebpf:"carry_event_actor"`
 	CarryEventClose       *ebpf.VariableSpec `ebpf:"carry_event_close"`
+	CarryEventDatagram    *ebpf.VariableSpec `ebpf:"carry_event_datagram"`
 	CarryEventDir         *ebpf.VariableSpec `ebpf:"carry_event_dir"`
 	CarryEventDrops       *ebpf.VariableSpec `ebpf:"carry_event_drops"`
 	CarryEventEstablished *ebpf.VariableSpec `ebpf:"carry_event_established"`
@@ -369,6 +382,7 @@ type recordVariables struct {
 	CarryCounter          *ebpf.Variable `ebpf:"carry_counter"`
 	CarryEventActor       *ebpf.Variable `ebpf:"carry_event_actor"`
 	CarryEventClose       *ebpf.Variable `ebpf:"carry_event_close"`
+	CarryEventDatagram    *ebpf.Variable `ebpf:"carry_event_datagram"`
 	CarryEventDir         *ebpf.Variable `ebpf:"carry_event_dir"`
 	CarryEventDrops       *ebpf.Variable `ebpf:"carry_event_drops"`
 	CarryEventEstablished *ebpf.Variable `ebpf:"carry_event_established"`

@@ -51,7 +51,7 @@ func BenchmarkRequestResponse(b *testing.B) {
 	for _, test := range tests {
 		b.Run(test.name, func(b *testing.B) {
 			n := 0
-			c := NewShared(func(*model.Request) { n++ }).New()
+			c := NewShared(&protocol.Env{Emit: func(*model.Request) { n++ }}).New()
 			request, head, end := []byte(test.request), []byte(test.head), []byte(test.end)
 			b.ReportAllocs()
 			b.SetBytes(int64(len(request) + len(head)))
@@ -67,7 +67,7 @@ func BenchmarkRequestResponse(b *testing.B) {
 }
 
 func BenchmarkNewPaths(b *testing.B) {
-	c := NewShared(func(*model.Request) {}).New()
+	c := NewShared(&protocol.Env{Emit: func(*model.Request) {}}).New()
 	head, requests := []byte(nginxHead), make([][]byte, 1<<14)
 	for i := range requests {
 		requests[i] = []byte(strings.Replace(curlHead, "/index", fmt.Sprintf("/item/%d", i), 1))
@@ -81,7 +81,7 @@ func BenchmarkNewPaths(b *testing.B) {
 }
 
 func BenchmarkHeadInPieces(b *testing.B) {
-	c := NewShared(func(*model.Request) {}).New()
+	c := NewShared(&protocol.Env{Emit: func(*model.Request) {}}).New()
 	head, request, html := []byte(nginxHead), []byte(browserHead), []byte("<html>")
 	b.ReportAllocs()
 	for b.Loop() {
@@ -92,7 +92,7 @@ func BenchmarkHeadInPieces(b *testing.B) {
 }
 
 func TestSteadyStateDoesNotAllocate(t *testing.T) {
-	c := NewShared(func(*model.Request) {}).New()
+	c := NewShared(&protocol.Env{Emit: func(*model.Request) {}}).New()
 	for _, request := range []string{curlHead, browserHead} {
 		request, head := []byte(request), []byte(nginxHead)
 		if n := testing.AllocsPerRun(100, func() { exchange1024(c, request, head, nil, 1) }); n > 0 {
@@ -103,7 +103,7 @@ func TestSteadyStateDoesNotAllocate(t *testing.T) {
 
 // TestMemoryOfIdleConnections holds what 10,000 connections between requests cost.
 func TestMemoryOfIdleConnections(t *testing.T) {
-	s := NewShared(func(*model.Request) {})
+	s := NewShared(&protocol.Env{Emit: func(*model.Request) {}})
 	request, head := []byte(curlHead), []byte(nginxHead)
 	kept := make([]*Conn, 0, 1000)
 	n := testing.AllocsPerRun(999, func() {

@@ -90,6 +90,18 @@ func (c *Conn) Pending() int {
 	return n
 }
 
+// Fit implements protocol.Parser. A request line or a status line is HTTP; a connection that begins with neither is not,
+// unless the other side takes it for HTTP and answers.
+func (c *Conn) Fit() protocol.Fit {
+	switch {
+	case c.known:
+		return protocol.FitYes
+	case !c.joined && c.side[0].turn+c.side[1].turn > 2:
+		return protocol.FitNo
+	}
+	return protocol.FitOpen
+}
+
 // Feed implements protocol.Parser.
 func (c *Conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	if len(p) == 0 {

@@ -50,11 +50,11 @@ type observed struct {
 
 func observe(server bool) *observed {
 	o := &observed{server: server}
-	o.shared = NewShared(func(r *model.Request) {
+	o.shared = NewShared(&protocol.Env{Emit: func(r *model.Request) {
 		x, h := *r, *r.HTTP
 		x.HTTP = &h
 		o.got = append(o.got, x)
-	})
+	}})
 	o.conn = o.shared.New()
 	return o
 }

@@ -94,7 +94,7 @@ func (c *Conn) finish(e *exchange, reason string, end time.Duration) {
 	if reason != "" {
 		r.Outcome = model.OutcomeIncomplete
 	}
-	c.shared.emit(r)
+	c.shared.env.Emit(r)
 	c.shared.recycle(e)
 }
 

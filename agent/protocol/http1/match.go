@@ -50,7 +50,7 @@ func (c *Conn) loss() {
 // unframe is called when a gap covers what would tell the end of a message, which may now lie in the gap as well as
 // whole messages behind it.
 func (c *Conn) unframe(s *side) {
-	c.shared.Resyncs++
+	c.shared.resync()
 	s.enter(unframed)
 	c.loss()
 }
@@ -191,7 +191,7 @@ func (c *Conn) notHTTP(d protocol.Dir, s *side, p []byte, t time.Duration) {
 		c.resume(d, s, p, t)
 		return
 	}
-	c.shared.Resyncs++
+	c.shared.resync()
 	if n := len(c.queue); n > 0 && c.queue[0].guess && c.queue[0].dir != d { // nor is the answer
 		c.discard()
 		c.side[d.Other()].strict = true
@@ -214,7 +214,7 @@ func (c *Conn) dropStaleGuess(d protocol.Dir, s *side) {
 
 // missHead is called for a gap at the beginning of a message or inside its head.
 func (c *Conn) missHead(d protocol.Dir, s *side, t time.Duration) {
-	c.shared.Resyncs++
+	c.shared.resync()
 	if len(s.buf) > 0 && c.cutHead(d, s, t) {
 		return
 	}

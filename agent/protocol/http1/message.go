@@ -191,7 +191,7 @@ func (c *Conn) response(d protocol.Dir, s *side, h *head, t time.Duration) {
 	}
 	e := c.match(s.first)
 	if e == nil { // without the request the length of its answer is unknown: it may have been HEAD
-		c.shared.Resyncs++
+		c.shared.resync()
 		s.lose()
 		return
 	}

@@ -5,6 +5,7 @@ package http1
 import (
 	"hash/maphash"
 
+	"sonde/agent/model"
 	"sonde/agent/protocol"
 )
 
@@ -28,7 +29,7 @@ const (
 // Shared is what the parsers of one agent have in common: strings seen before and memory for the next use.
 // Not safe for concurrent use, and neither are its parsers together.
 type Shared struct {
-	emit      protocol.Emit
+	env       *protocol.Env
 	seed      maphash.Seed
 	table     [tableSets][tableWays]string
 	conns     []*Conn
@@ -36,14 +37,19 @@ type Shared struct {
 	buffers   [][]byte
 	head      head   // of the message at hand
 	unfolded  []byte // of the same
-
-	// Resyncs counts how often a direction was found out of step: bytes that are no message, or a gap in a head.
-	Resyncs uint64
 }
 
-// NewShared returns the shared part. emit gets every finished request; what it points to is valid during the call.
-func NewShared(emit protocol.Emit) *Shared {
-	return &Shared{emit: emit, seed: maphash.MakeSeed()}
+// NewShared returns the shared part. Emit gets every finished request; what it points to is valid during the call. Open and
+// Resync may be nil.
+func NewShared(env *protocol.Env) *Shared {
+	return &Shared{env: env, seed: maphash.MakeSeed()}
+}
+
+// resync counts a direction that was found out of step: bytes that are no message, or a gap in a head.
+func (s *Shared) resync() {
+	if s.env.Resync != nil {
+		s.env.Resync(model.ProtocolHTTP)
+	}
 }
 
 // intern returns the first limit bytes of b as a string, without allocating when the same bytes came lately.

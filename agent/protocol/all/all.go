@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package all is the list of the protocols that sonde understands. A new protocol is a folder beside it and a line here.
+package all
+
+import (
+	"sonde/agent/protocol"
+	"sonde/agent/protocol/http1"
+)
+
+// Specs returns the protocols in the order in which they are asked about the first bytes of a connection: those with
+// bytes that nothing else has come first.
+func Specs() []protocol.Spec {
+	return []protocol.Spec{
+		http1.Spec(),
+	}
+}

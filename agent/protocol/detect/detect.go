@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package detect finds out which protocol a connection speaks, from its bytes and on any port, and then stands aside.
+//
+// A Conn is a parser like any other: until the protocol is known it keeps what passed, within limits, and asks each
+// protocol about the first bytes of each turn; the first that claims them gets a parser, to which everything is played
+// again. A parser that finds that the bytes are not its protocol's gives way to the next. Who else could not tell is
+// nobody's: the connection stays a flow. Called by agent/conn for each connection, and by parsers (protocol.Env.Open) for
+// what follows an upgrade. An Engine and its Conns are not safe for concurrent use.
+package detect
+
+import (
+	"time"
+
+	"sonde/agent/model"
+	"sonde/agent/protocol"
+)
+
+// Limits of what is kept of a connection whose protocol is not known yet.
+const (
+	MaxProbe = 512     // bytes of a turn that protocols are asked about
+	MaxKept  = 8 << 10 // bytes played again to the next candidate
+	maxCalls = 64      // calls kept
+	MaxTurns = 6       // turns in a row that look like nothing known after which nothing is kept; the kernel copies no longer either
+)
+
+// Engine makes parsers. There is one for each tracker.
+type Engine struct {
+	specs []protocol.Spec
+	new   []func(protocol.Start) protocol.Parser
+	free  []*Conn
+
+	// Resyncs counts directions that were found out of step, by protocol.
+	Resyncs map[model.Protocol]uint64
+}
+
+// New makes an engine for the protocols given. emit gets every finished request; what it points to is valid during the call.
+func New(specs []protocol.Spec, emit protocol.Emit) *Engine {
+	e := &Engine{specs: specs, Resyncs: map[model.Protocol]uint64{}}
+	env := &protocol.Env{Emit: emit, Open: e.open, Resync: func(p model.Protocol) { e.Resyncs[p]++ }}
+	for _, s := range specs {
+		e.new = append(e.new, s.Setup(env))
+	}
+	return e
+}
+
+// open implements protocol.Env.Open.
+func (e *Engine) open(p model.Protocol, s protocol.Start) protocol.Parser {
+	if p == model.ProtocolUnknown {
+		return e.Conn(model.TransportTCP, s.Joined)
+	}
+	for i := range e.specs {
+		if e.specs[i].Protocol == p && e.specs[i].Transport == model.TransportTCP {
+			return e.new[i](s)
+		}
+	}
+	return nil
+}
+
+// Conn returns a parser for a connection, which will find out the protocol. joined says that bytes have passed before.
+func (e *Engine) Conn(t model.Transport, joined bool) *Conn {
+	c := &Conn{}
+	if n := len(e.free); n > 0 {
+		c, e.free = e.free[n-1], e.free[:n-1]
+	}
+	c.engine, c.transport, c.joined = e, t, joined
+	return c
+}
+
+// call is something that a Conn was told before its protocol was known.
+type call struct {
+	dir  protocol.Dir
+	kind callKind
+	from int // of the bytes in Conn.kept
+	n    uint64
+	time time.Duration
+}
+
+type callKind uint8
+
+const (
+	callFeed callKind = iota
+	callSkip
+	callEOF
+)
+
+// Conn follows one connection. It implements protocol.Parser.
+type Conn struct {
+	engine    *Engine
+	transport model.Transport
+	joined    bool
+
+	parser   protocol.Parser // nil while nothing claims the bytes
+	spec     int             // of the parser, an index of engine.specs
+	settled  bool            // the parser is the one: nothing is kept
+	confirms bool            // it said so itself
+
+	started bool
+	dir     protocol.Dir // of the last call
+	first   []byte       // of the turn, as far as protocols are asked about it
+	asking  bool         // the turn is still too short to tell
+	refused uint32       // bit per spec whose parser said FitNo
+	unknown int          // turns in a row that nothing claimed
+
+	calls  []call
+	kept   []byte
+	turnAt int // of calls, with which the turn began
+}
+
+// Protocol returns the protocol once it is known beyond doubt, else ProtocolUnknown.
+func (c *Conn) Protocol() model.Protocol {
+	if c.parser == nil || !c.confirms {
+		return model.ProtocolUnknown
+	}
+	return c.engine.specs[c.spec].Protocol
+}
+
+// Feed implements protocol.Parser.
+func (c *Conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
+	if c.settled { // nearly always
+		c.parser.Feed(d, p, t)
+		if !c.confirms {
+			c.confirms = c.parser.Fit() == protocol.FitYes
+		}
+		return
+	}
+	if len(p) == 0 {
+		return
+	}
+	c.turn(d)
+	c.keep(call{dir: d, kind: callFeed, time: t}, p)
+	if c.parser != nil {
+		c.parser.Feed(d, p, t)
+		c.check()
+		return
+	}
+	if c.asking {
+		c.first = append(c.first, p[:min(len(p), MaxProbe-len(c.first))]...)
+		c.ask(false)
+	}
+}
+
+// Skip implements protocol.Parser.
+func (c *Conn) Skip(d protocol.Dir, n uint64, t time.Duration) {
+	if c.settled {
+		c.parser.Skip(d, n, t)
+		return
+	}
+	c.turn(d)
+	c.keep(call{dir: d, kind: callSkip, n: n, time: t}, nil)
+	if c.parser != nil {
+		c.parser.Skip(d, n, t)
+		c.check()
+		return
+	}
+	if c.asking && len(c.first) > 0 {
+		c.ask(true)
+	}
+	c.asking = false // what comes behind a gap is not the beginning of anything
+}
+
+// EOF implements protocol.Parser.
+func (c *Conn) EOF(d protocol.Dir, t time.Duration) {
+	if c.parser != nil {
+		c.parser.EOF(d, t)
+	}
+	if !c.settled {
+		c.keep(call{dir: d, kind: callEOF, time: t}, nil)
+	}
+}
+
+// Close implements protocol.Parser.
+func (c *Conn) Close(e protocol.Close) {
+	if c.parser == nil && c.asking && len(c.first) > 0 {
+		c.ask(true)
+	}
+	if c.parser != nil {
+		c.parser.Close(e)
+	}
+}
+
+// Pending implements protocol.Parser.
+func (c *Conn) Pending() int {
+	if c.parser == nil {
+		return 0
+	}
+	return c.parser.Pending()
+}
+
+// Fit implements protocol.Parser. A connection of no known protocol is no reason to try another parser than this.
+func (c *Conn) Fit() protocol.Fit { return protocol.FitYes }
+
+// Release implements protocol.Parser.
+func (c *Conn) Release() {
+	c.drop()
+	if len(c.engine.free) < 1024 {
+		e := c.engine
+		*c = Conn{first: c.first[:0], calls: c.calls[:0], kept: c.kept[:0]}
+		e.free = append(e.free, c)
+	}
+}
+
+// Abandon is called when records of this connection were lost: what waits for an answer is reported as it stands, because
+// which of the bytes to come answer it can no longer be told. A protocol that is known stays known.
+func (c *Conn) Abandon(at time.Duration) {
+	c.joined = true
+	c.forget()
+	if c.parser == nil {
+		return
+	}
+	c.parser.Close(protocol.Close{Time: at, Reason: "lost"})
+	c.drop()
+	if c.settled {
+		c.parser = c.engine.new[c.spec](protocol.Start{Joined: true})
+	}
+}
+
+func (c *Conn) drop() {
+	if c.parser != nil {
+		c.parser.Release()
+		c.parser = nil
+	}
+}
+
+// turn notices that the other side speaks.
+func (c *Conn) turn(d protocol.Dir) {
+	if c.started && c.dir == d && c.transport == model.TransportTCP {
+		return
+	}
+	if c.parser == nil && c.asking && len(c.first) > 0 { // it stayed too short to tell
+		c.ask(true)
+	}
+	c.started, c.dir = true, d
+	c.first, c.asking, c.turnAt = c.first[:0], c.parser == nil, len(c.calls)
+}
+
+// keep notes a call for the case that another parser has to be tried.
+func (c *Conn) keep(k call, p []byte) {
+	if c.unknown > MaxTurns {
+		c.forget()
+	}
+	if len(c.kept)+len(p) > MaxKept || len(c.calls) == maxCalls {
+		if c.parser != nil {
+			c.settle()
+			return
+		}
+		c.forget()
+	}
+	p = p[:min(len(p), MaxKept)]
+	k.from, k.n = len(c.kept), max(uint64(len(p)), k.n)
+	c.kept = append(c.kept, p...)
+	c.calls = append(c.calls, k)
+}
+
+// forget drops what was kept: what is to come is joined in the middle.
+func (c *Conn) forget() {
+	c.joined = c.joined || len(c.calls) > 0
+	c.kept, c.calls, c.turnAt = c.kept[:0], c.calls[:0], 0
+}
+
+// ask looks for a protocol that claims the turn. last says that no more of it will come.
+func (c *Conn) ask(last bool) {
+	maybe := -1
+	for i := range c.engine.specs {
+		s := &c.engine.specs[i]
+		if s.Transport != c.transport || c.refused&(1<<i) != 0 {
+			continue
+		}
+		switch guess := s.Probe(c.first); {
+		case guess == protocol.GuessRequest || guess == protocol.GuessResponse:
+			c.try(i, guess)
+			return
+		case guess == protocol.GuessMaybe && maybe < 0:
+			maybe = i
+		}
+	}
+	switch {
+	case maybe < 0:
+		c.nothing()
+	case last || len(c.first) >= MaxProbe:
+		c.try(maybe, protocol.GuessMaybe)
+	}
+}
+
+// nothing is called when no protocol claims a turn.
+func (c *Conn) nothing() {
+	c.asking, c.refused = false, 0
+	if c.unknown++; c.unknown > MaxTurns {
+		c.forget()
+	}
+}
+
+// try opens a parser and plays to it what was kept: all of it to one that takes the turn for an answer, because then the
+// turn before, which nobody claimed, was the question; else from this turn on.
+func (c *Conn) try(spec int, guess protocol.Guess) {
+	if guess == protocol.GuessRequest && c.turnAt > 0 {
+		c.joined = true
+		c.calls, c.turnAt = c.calls[c.turnAt:], 0
+	}
+	c.asking, c.spec = false, spec
+	c.parser = c.engine.new[spec](protocol.Start{Joined: c.joined})
+	for _, k := range c.calls {
+		switch k.kind {
+		case callFeed:
+			c.parser.Feed(k.dir, c.kept[k.from:k.from+int(k.n)], k.time)
+		case callSkip:
+			c.parser.Skip(k.dir, k.n, k.time)
+		case callEOF:
+			c.parser.EOF(k.dir, k.time)
+		}
+		if c.parser.Fit() == protocol.FitNo {
+			break
+		}
+	}
+	c.check()
+}
+
+// check asks the parser whether it was meant. The next to be tried is asked about the first bytes that were kept.
+func (c *Conn) check() {
+	switch c.parser.Fit() {
+	case protocol.FitYes:
+		c.confirms, c.unknown = true, 0
+		c.settle()
+	case protocol.FitNo:
+		c.drop()
+		c.refused |= 1 << c.spec
+		c.first, c.turnAt = c.first[:0], 0
+		for i, k := range c.calls {
+			if k.kind != callFeed || k.dir != c.calls[0].dir || i > 0 && len(c.first) >= MaxProbe {
+				break
+			}
+			c.first = append(c.first, c.kept[k.from:k.from+min(int(k.n), MaxProbe-len(c.first))]...)
+		}
+		if len(c.first) > 0 {
+			c.ask(true)
+		} else {
+			c.nothing()
+		}
+	}
+}
+
+// settle gives the connection to the parser for good.
+func (c *Conn) settle() { c.settled, c.kept, c.calls, c.first = true, nil, nil, nil }
