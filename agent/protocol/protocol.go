@@ -103,6 +103,10 @@ type Spec struct {
 	Protocol  model.Protocol // that its connections are called after
 	Transport model.Transport
 
+	// Names are what Env.Open knows the protocol by, in lower case: tokens of the Upgrade field of HTTP/1 ("h2c", "websocket",
+	// "tls/1.0") and the protocol's own. nil stands for Protocol.String() alone.
+	Names []string
+
 	// Probe says what the first bytes of a turn look like; it is asked at each turn of a connection that nothing is known
 	// of. len(p) > 0. It may claim too much where bytes are few: the parser has the last word (Parser.Fit). What it says
 	// never depends on ports.
@@ -118,9 +122,9 @@ type Env struct {
 	Emit Emit
 
 	// Open makes a parser for what follows on the same connection: after an upgrade, inside a tunnel. The parser that asked
-	// for it forwards all calls from there on and releases it. ProtocolUnknown finds the protocol by its first bytes. The
-	// result is nil when there is no parser.
-	Open func(p model.Protocol, s Start) Parser
+	// for it forwards all calls from there on and releases it. name is one of Spec.Names; "" finds the protocol by its first
+	// bytes. The result is nil when there is no parser.
+	Open func(name string, s Start) Parser
 
 	// Resync counts a direction that was found out of step.
 	Resync func(p model.Protocol)

@@ -10,6 +10,7 @@
 package detect
 
 import (
+	"slices"
 	"time"
 
 	"sonde/agent/model"
@@ -45,16 +46,24 @@ func New(specs []protocol.Spec, emit protocol.Emit) *Engine {
 }
 
 // open implements protocol.Env.Open.
-func (e *Engine) open(p model.Protocol, s protocol.Start) protocol.Parser {
-	if p == model.ProtocolUnknown {
+func (e *Engine) open(name string, s protocol.Start) protocol.Parser {
+	if name == "" {
 		return e.Conn(model.TransportTCP, s.Joined)
 	}
 	for i := range e.specs {
-		if e.specs[i].Protocol == p && e.specs[i].Transport == model.TransportTCP {
+		if e.specs[i].Transport == model.TransportTCP && called(&e.specs[i], name) {
 			return e.new[i](s)
 		}
 	}
 	return nil
+}
+
+// called tells whether Env.Open knows a protocol by name.
+func called(s *protocol.Spec, name string) bool {
+	if s.Names == nil {
+		return s.Protocol.String() == name
+	}
+	return slices.Contains(s.Names, name)
 }
 
 // Conn returns a parser for a connection, which will find out the protocol. joined says that bytes have passed before.
