@@ -43,7 +43,7 @@ func appendTime(b []byte, key string, t time.Time) []byte {
 	return append(b, '"')
 }
 
-func appendString(b []byte, s string) []byte {
+func appendString[T string | []byte](b []byte, s T) []byte {
 	b = append(b, '"')
 	b = appendEscaped(b, s)
 	return append(b, '"')
@@ -52,7 +52,7 @@ func appendString(b []byte, s string) []byte {
 // appendEscaped adds s as the inside of a JSON string (RFC 8259 section 7). Beyond what JSON asks for it escapes
 // everything that does not print: DEL, the C1 controls and marks that turn the direction of writing. Bytes that are no
 // UTF-8 become U+FFFD.
-func appendEscaped(b []byte, s string) []byte {
+func appendEscaped[T string | []byte](b []byte, s T) []byte {
 	clean := 0
 	for i := 0; i < len(s); {
 		c := s[i]
@@ -65,7 +65,7 @@ func appendEscaped(b []byte, s string) []byte {
 			b = appendEscapedASCII(b, c)
 			i++
 		} else {
-			r, size := utf8.DecodeRuneInString(s[i:])
+			r, size := utf8.DecodeRuneInString(string(s[i:min(len(s), i+utf8.UTFMax)]))
 			b = appendEscapedRune(b, r)
 			i += size
 		}

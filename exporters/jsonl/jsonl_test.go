@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"sonde/agent/model"
-	"sonde/exporters/semconv"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -44,6 +43,14 @@ func requestWith(edit func(r *model.Request)) model.Request {
 	r := okRequest()
 	edit(&r)
 	return r
+}
+
+// detailWith is an answered request of another protocol than HTTP.
+func detailWith(p model.Protocol, edit func(r *model.Request)) model.Request {
+	return requestWith(func(r *model.Request) {
+		r.HTTP, r.Protocol, r.Role = nil, p, model.RoleClient
+		edit(r)
+	})
 }
 
 var requestCases = []struct {
@@ -105,6 +112,71 @@ var requestCases = []struct {
 		r.HTTP.Host = ""
 	})},
 	{"nothing known", model.Request{}},
+	{"gRPC call", requestWith(func(r *model.Request) {
+		r.Protocol, r.Role, r.Outcome, r.ErrorType = model.ProtocolGRPC, model.RoleClient, model.OutcomeError, "UNAVAILABLE"
+		r.RPC = &model.RPC{
+			Method: "shop.Cart/Add", Status: 14, StatusInferred: true, Message: "try again", Timeout: time.Second, RequestMessages: 1,
+			FirstMessage: 90*time.Second + 5000, MessagesUncounted: true,
+		}
+	})},
+	{"gRPC call answered by a proxy", requestWith(func(r *model.Request) {
+		r.Protocol, r.HTTP.Status, r.RPC = model.ProtocolGRPC, 503, &model.RPC{Status: -1}
+	})},
+	{"DNS query", detailWith(model.ProtocolDNS, func(r *model.Request) {
+		r.Transport = model.TransportUDP
+		r.DNS = &model.DNS{
+			ID: 7, Name: "shop.example", Type: "A", Class: "IN", Opcode: "QUERY", RCode: "NOERROR",
+			Answers: []string{"www.shop.example", "10.0.0.7"}, TTLs: []uint32{300, 60}, Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.7")},
+		}
+	})},
+	{"DNS name that does not exist", detailWith(model.ProtocolDNS, func(r *model.Request) {
+		r.Outcome, r.ErrorType = model.OutcomeError, "nxdomain"
+		r.DNS = &model.DNS{Name: "gone\xff", Type: "AAAA", Class: "CH", Opcode: "UPDATE", RCode: "NXDOMAIN", Retries: 2, Truncated: true, Authoritative: true}
+	})},
+	{"SQL query", detailWith(model.ProtocolPostgreSQL, func(r *model.Request) {
+		r.DB = &model.DB{
+			System: "postgresql", Command: "Query", Namespace: "shop", Summary: "SELECT cart", Query: "SELECT * FROM cart WHERE id = ?",
+			Rows: 0, RowsKnown: true, User: "app", QueryCut: true,
+		}
+	})},
+	{"SQL error", detailWith(model.ProtocolMySQL, func(r *model.Request) {
+		r.Outcome, r.ErrorType = model.OutcomeError, "1146"
+		r.DB = &model.DB{System: "mysql", Command: "COM_QUERY", Status: "1146", Message: "ER_NO_SUCH_TABLE", Batch: 1}
+	})},
+	{"pipeline of commands", detailWith(model.ProtocolRedis, func(r *model.Request) {
+		r.DB = &model.DB{
+			System: "redis", Operation: "SET", Query: "SET key ?", Batch: 2, Rows: 3, RowsKnown: true, RowsAffected: true,
+			Procedure: "f", Collection: "c",
+		}
+	})},
+	{"message to a topic", detailWith(model.ProtocolKafka, func(r *model.Request) {
+		r.Messaging = &model.Messaging{
+			System: "kafka", API: "Produce", APIVersion: 0, CorrelationID: 0, Operation: "send", OperationType: "send",
+			Destination: "orders", Destinations: 2, Partition: 0, Group: "g", ClientID: "c", Messages: 0, Offset: 0, BodyBytes: 12, QoS: -1,
+		}
+	})},
+	{"message without an answer", detailWith(model.ProtocolMQTT, func(r *model.Request) {
+		r.OneWay, r.ResponseStart, r.ResponseBytes = true, 0, 0
+		r.Messaging = &model.Messaging{
+			System: "mqtt", API: "PUBLISH", APIVersion: -1, CorrelationID: -1, Partition: -1, Messages: 1, Offset: -1, QoS: 0, PacketID: 3,
+			RoutingKey: "k",
+		}
+	})},
+	{"WebSocket session", detailWith(model.ProtocolWebSocket, func(r *model.Request) {
+		r.WebSocket = &model.WebSocket{
+			Path: "/chat", Host: "shop.example", Subprotocol: "v1", MessagesSent: 2, CloseCode: 1000, MessagesUncounted: true,
+		}
+	})},
+	{"TLS handshake", detailWith(model.ProtocolTLS, func(r *model.Request) {
+		r.TLS = &model.TLS{
+			Version: "1.3", Offered: []string{"1.3", "1.2"}, ServerName: "shop.example", ALPN: []string{"h2"}, Cipher: "TLS_AES_128_GCM_SHA256",
+			Curve: "x25519", Resumed: true, Retried: true, Established: true, NextProto: "h2",
+		}
+	})},
+	{"TLS handshake that failed", detailWith(model.ProtocolQUIC, func(r *model.Request) {
+		r.Outcome, r.ErrorType = model.OutcomeError, "handshake_failure"
+		r.TLS = &model.TLS{Alert: "handshake_failure", AlertFrom: "server", QUICVersion: "1"}
+	})},
 	{"hostile text", requestWith(func(r *model.Request) {
 		r.HTTP.Path = "/\x1b]0;owned\x07\x7f\"\\\n\r\t\x00\xff\u009b31m\u202e\u2028é世\U000e0001"
 		r.HTTP.UserAgent, r.HTTP.Method, r.HTTP.Query = "\xc3", "\x16\x03\x01", "\x1b[2J=\xff"
@@ -218,31 +290,11 @@ func firstDifference(got, want string) string {
 	return "one is a prefix of the other"
 }
 
-func TestKeysAreThoseOfTheMetrics(t *testing.T) {
-	for attr, key := range map[model.Attr]string{
-		model.AttrMethod: keyMethod, model.AttrScheme: keyURLScheme, model.AttrStatus: keyStatusCode,
-		model.AttrErrorType: keyErrorType, model.AttrVersion: keyProtocolVersion, model.AttrServerAddress: keyServerAddress,
-		model.AttrServerPort: keyServerPort,
-	} {
-		if want := semconv.OfAttr(attr).Key; key != want {
-			t.Errorf("got %s, want %s", key, want)
-		}
-	}
-}
-
 func TestNothingSecretIsWritten(t *testing.T) {
 	_, lines := generated()
 	for _, line := range lines {
 		if bytes.Contains(line, []byte("secret")) {
 			t.Errorf("a secret leaves the process: %s", line)
-		}
-	}
-}
-
-func TestMethodsOfTheConventionsAreKnown(t *testing.T) {
-	for _, method := range strings.Fields("CONNECT DELETE GET HEAD OPTIONS PATCH POST PUT QUERY TRACE") {
-		if got := string(appendMethod([]byte("{"), method)); got != `{"http.request.method":"`+method+`"` {
-			t.Errorf("%s: %s", method, got)
 		}
 	}
 }

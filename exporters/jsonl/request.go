@@ -4,7 +4,6 @@ package jsonl
 
 import (
 	"net/netip"
-	"strconv"
 
 	"sonde/agent/model"
 )
@@ -21,6 +20,9 @@ func AppendRequest(b []byte, r *model.Request, clock model.Clock) []byte {
 	b = appendText(b, "outcome", r.Outcome.String())
 	if r.Outcome == model.OutcomeIncomplete {
 		b = appendText(b, "reason", r.Reason)
+	}
+	if r.OneWay {
+		b = append(appendKey(b, "one_way"), "true"...)
 	}
 	if r.HTTP != nil && r.HTTP.HeadTruncated {
 		b = append(appendKey(b, "head_truncated"), "true"...)
@@ -76,72 +78,4 @@ func appendAddr(b []byte, key string, addr netip.Addr) []byte {
 	}
 	b = append(appendKey(b, key), '"')
 	return append(addr.AppendTo(b), '"')
-}
-
-func appendAttributes(b []byte, r *model.Request) []byte {
-	host := authority{}
-	if h := r.HTTP; h != nil {
-		host = splitAuthority(h.Host, h.Scheme)
-		b = appendHTTP(b, r, host)
-	}
-	b = appendServer(b, r.Server.Addr, host)
-	if peer := peerOf(r); peer.IsValid() {
-		b = appendAddr(b, keyPeerAddress, peer.Addr())
-		b = appendUint(b, keyPeerPort, uint64(peer.Port()))
-	}
-	return appendErrorType(b, r)
-}
-
-// appendServer adds what the client asked for; the socket stands in where the request does not say.
-func appendServer(b []byte, socket netip.AddrPort, host authority) []byte {
-	port := host.port
-	if host.host != "" {
-		b = appendText(b, keyServerAddress, host.host)
-	} else {
-		b = appendAddr(b, keyServerAddress, socket.Addr())
-		port = socket.Port()
-	}
-	if port == 0 {
-		return b
-	}
-	return appendUint(b, keyServerPort, uint64(port))
-}
-
-// peerOf is the other end of the observed socket. A capture file has no observed socket, so no peer either.
-func peerOf(r *model.Request) netip.AddrPort {
-	switch r.Role {
-	case model.RoleServer:
-		return r.Client.Addr
-	case model.RoleClient:
-		return r.Server.Addr
-	}
-	return netip.AddrPort{}
-}
-
-// appendErrorType follows the HTTP conventions, and agrees with the metrics: an exchange that did not end says why, a
-// status of 4xx is the client's error alone, and a number that is no status is an error of both.
-func appendErrorType(b []byte, r *model.Request) []byte {
-	status := 0
-	if r.HTTP != nil {
-		status = r.HTTP.Status
-	}
-	switch {
-	case r.Outcome == model.OutcomeIncomplete, r.Outcome == model.OutcomeError && status == 0:
-		if r.Reason == "" {
-			return appendText(b, keyErrorType, "_OTHER")
-		}
-		return appendText(b, keyErrorType, r.Reason)
-	case status >= errorStatus(r.Role), status > 0 && status < 100:
-		b = append(appendKey(b, keyErrorType), '"')
-		b = strconv.AppendInt(b, int64(status), 10)
-		return append(b, '"')
-	}
-	return b
-}
-
-func errorStatus(role model.Role) int {
-	if role == model.RoleClient {
-		return 400
-	}
-	return 500
 }

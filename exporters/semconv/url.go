@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package jsonl
+package semconv
 
 import (
 	"strings"
@@ -10,38 +10,36 @@ import (
 
 const redacted = "REDACTED"
 
-func appendHTTP(b []byte, r *model.Request, host authority) []byte {
+func (w *Walker) http(r *model.Request, host authority) {
 	h := r.HTTP
-	b = appendMethod(b, h.Method)
-	b = appendText(b, keyURLScheme, h.Scheme)
-	b = appendText(b, keyURLPath, h.Path)
+	w.method(h.Method)
+	w.text(KeyURLScheme, h.Scheme)
+	w.text(KeyURLPath, h.Path)
 	if h.Query != "" {
-		b = append(appendKey(b, keyURLQuery), '"')
-		b = append(appendRedactedQuery(b, h.Query), '"')
+		w.scratch = appendRedactedQuery(w.scratch[:0], h.Query)
+		w.v.Bytes(KeyURLQuery, w.scratch)
 	}
 	if r.Role == model.RoleClient {
-		b = appendFullURL(b, r, host)
+		w.fullURL(r, host)
 	}
-	if h.Status != 0 {
-		b = appendUint(b, keyStatusCode, uint64(h.Status))
-	}
-	b = appendText(b, keyProtocolVersion, h.Version)
-	b = appendText(b, keyUserAgent, h.UserAgent)
+	w.count(KeyStatusCode, uint64(max(0, h.Status)))
+	w.text(KeyProtocolVersion, h.Version)
+	w.text(KeyUserAgent, h.UserAgent)
 	if h.Method != "" {
-		b = appendUint(b, keyRequestBody, h.RequestBodyBytes)
+		w.v.Uint(KeyRequestBody, h.RequestBodyBytes)
 	}
 	if h.Status != 0 {
-		b = appendUint(b, keyResponseBody, h.ResponseBodyBytes)
+		w.v.Uint(KeyResponseBody, h.ResponseBodyBytes)
 	}
-	return b
 }
 
-func appendMethod(b []byte, method string) []byte {
+func (w *Walker) method(method string) {
 	if method == "" || knownMethod(method) {
-		return appendText(b, keyMethod, method)
+		w.text(KeyMethod, method)
+		return
 	}
-	b = appendText(b, keyMethod, "_OTHER")
-	return appendText(b, keyMethodOriginal, method)
+	w.v.String(KeyMethod, "_OTHER")
+	w.v.String(KeyMethodOriginal, method)
 }
 
 // knownMethod is the list of the conventions: RFC 9110, PATCH (RFC 5789) and QUERY. Methods are case-sensitive.
@@ -53,34 +51,34 @@ func knownMethod(method string) bool {
 	return false
 }
 
-// appendFullURL adds the target URI of RFC 9112 section 3.3. It is left out where a part of it was not seen or the
-// target cannot follow a host: a URL that was never asked for is worse than none.
-func appendFullURL(b []byte, r *model.Request, host authority) []byte {
+// fullURL tells the target URI of RFC 9112 section 3.3. It is left out where a part of it was not seen or the target cannot
+// follow a host: a URL that was never asked for is worse than none.
+func (w *Walker) fullURL(r *model.Request, host authority) {
 	h := r.HTTP
 	path := h.Path
 	if path == "*" || h.Method == "CONNECT" { // asterisk and authority forms have no path
 		path = ""
 	}
 	if h.Method == "" || h.Scheme == "" || path != "" && path[0] != '/' {
-		return b
+		return
 	}
-	b = append(appendKey(b, keyURLFull), '"')
-	b = appendEscaped(b, h.Scheme)
+	b := append(w.scratch[:0], h.Scheme...)
 	b = append(b, "://"...)
 	if host.credentials {
 		b = append(b, redacted+":"+redacted+"@"...)
 	}
 	if host.text != "" {
-		b = appendEscaped(b, host.text)
+		b = append(b, host.text...)
 	} else {
 		b = r.Server.Addr.AppendTo(b)
 	}
-	b = appendEscaped(b, path)
+	b = append(b, path...)
 	if h.Query != "" {
 		b = append(b, '?')
 		b = appendRedactedQuery(b, h.Query)
 	}
-	return append(b, '"')
+	w.scratch = b
+	w.v.Bytes(KeyURLFull, b)
 }
 
 // appendRedactedQuery keeps the names of a query and replaces every value. The separator is "&" alone, so that what a
@@ -89,7 +87,7 @@ func appendRedactedQuery(b []byte, query string) []byte {
 	for {
 		pair, rest, more := strings.Cut(query, "&")
 		name, _, hasValue := strings.Cut(pair, "=")
-		b = appendEscaped(b, name)
+		b = append(b, name...)
 		if hasValue {
 			b = append(b, "="+redacted...)
 		}
