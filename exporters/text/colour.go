@@ -37,7 +37,7 @@ func requestColour(r *model.Request) colour {
 	if r.Outcome == model.OutcomeIncomplete {
 		return yellow
 	}
-	if r.HTTP != nil && r.HTTP.Status != 0 {
+	if r.HTTP != nil && r.HTTP.Status != 0 && r.RPC == nil {
 		switch r.HTTP.Status / 100 {
 		case 1:
 			return plain
@@ -50,8 +50,11 @@ func requestColour(r *model.Request) colour {
 		}
 		return red
 	}
-	if r.Outcome == model.OutcomeError {
+	switch {
+	case r.Outcome == model.OutcomeError:
 		return red
+	case hasStatus(r):
+		return green
 	}
 	return plain
 }

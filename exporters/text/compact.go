@@ -26,7 +26,7 @@ func (w *Writer) appendCompactRequest(b []byte, r *model.Request) []byte {
 	b = appendDuration(append(b, ' '), common.duration, 3)
 	b = appendSize(append(b, ' '), common.sent)
 	b = appendSize(append(b, '/'), common.received)
-	if r.Outcome != model.OutcomeOK && (r.Outcome == model.OutcomeIncomplete || r.HTTP == nil || r.HTTP.Status == 0) {
+	if r.Outcome != model.OutcomeOK && (r.Outcome == model.OutcomeIncomplete || !hasStatus(r)) {
 		b = w.begin(append(b, ' '), c)
 		b = w.end(append(b, r.Outcome.String()...), c)
 	}

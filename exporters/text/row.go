@@ -81,28 +81,12 @@ func (w *row) appendActor(b []byte) []byte {
 	return appendProcess(b, w.process)
 }
 
-// appendTarget adds what was asked: "GET /path".
-func appendTarget(b []byte, r *model.Request) []byte {
-	if r.HTTP == nil {
-		return append(b, '-')
-	}
-	b = appendEscaped(b, r.HTTP.Method)
-	return appendEscaped(append(b, ' '), r.HTTP.Path)
-}
-
-func appendStatus(b []byte, r *model.Request) []byte {
-	if r.HTTP == nil || r.HTTP.Status == 0 {
-		return append(b, '-')
-	}
-	return strconv.AppendInt(b, int64(r.HTTP.Status), 10)
-}
-
 // appendNotes adds what sets a request apart from one that was seen whole, each note after a space.
 func appendNotes(b []byte, r *model.Request) []byte {
 	if r.Outcome == model.OutcomeIncomplete && r.Reason != "" {
 		b = appendEscaped(append(b, ' '), r.Reason)
 	}
-	if r.HTTP != nil && r.HTTP.HeadTruncated {
+	if r.HTTP != nil && r.HTTP.HeadTruncated && r.RPC == nil {
 		b = append(b, " head-truncated"...)
 	}
 	return b

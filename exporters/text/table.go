@@ -32,7 +32,7 @@ var columns = [...]struct {
 	columnProcess:  {title: "PROCESS", width: 16},
 	columnClient:   {title: "CLIENT", width: 21, keepEnd: true},
 	columnServer:   {title: "SERVER", width: 21, keepEnd: true},
-	columnProtocol: {title: "PROTO", width: 5},
+	columnProtocol: {title: "PROTO", width: 10},
 	columnResult:   {title: "RESULT", width: 10},
 	columnDuration: {title: "DURATION", width: 9, right: true},
 	columnSent:     {title: "SENT", width: 8, right: true},
@@ -196,7 +196,7 @@ func (r *row) appendResult(b []byte) []byte {
 		return append(b, r.flow.State.String()...)
 	case r.request.Outcome == model.OutcomeIncomplete:
 		return append(b, "incomplete"...)
-	case r.request.HTTP == nil || r.request.HTTP.Status == 0:
+	case !hasStatus(r.request):
 		return append(b, r.request.Outcome.String()...)
 	}
 	return appendStatus(b, r.request)

@@ -72,6 +72,33 @@ var requests = []model.Request{
 		r.Server.Process = &model.Process{PID: 1, Name: "evil\x1b[2J name"}
 	}),
 	{},
+	otherWith(model.ProtocolGRPC, func(r *model.Request) {
+		r.HTTP = &model.HTTP{Method: "POST", Path: "/shop.Cart/Add", Status: 200}
+		r.RPC, r.Outcome, r.ErrorType = &model.RPC{Method: "shop.Cart/Add", Status: 14}, model.OutcomeError, "UNAVAILABLE"
+	}),
+	otherWith(model.ProtocolDNS, func(r *model.Request) { r.DNS = &model.DNS{Type: "AAAA", Name: "shop.example", RCode: "NOERROR"} }),
+	otherWith(model.ProtocolPostgreSQL, func(r *model.Request) {
+		r.DB, r.Outcome = &model.DB{Query: "SELECT *\n\tFROM cart WHERE " + strings.Repeat("x = ? AND ", 20), Status: "42P01"}, model.OutcomeError
+	}),
+	otherWith(model.ProtocolMongoDB, func(r *model.Request) { r.DB = &model.DB{Operation: "find", Collection: "carts"} }),
+	otherWith(model.ProtocolKafka, func(r *model.Request) {
+		r.Messaging = &model.Messaging{API: "Produce", Destination: "orders", Partition: 3}
+	}),
+	otherWith(model.ProtocolNATS, func(r *model.Request) {
+		r.OneWay, r.Messaging = true, &model.Messaging{API: "PUB", Destination: "orders.new", Partition: -1}
+	}),
+	otherWith(model.ProtocolTLS, func(r *model.Request) { r.TLS = &model.TLS{ServerName: "shop.example", Version: "1.3"} }),
+	otherWith(model.ProtocolTLS, func(r *model.Request) {
+		r.TLS, r.Outcome = &model.TLS{ServerName: "shop.example", Alert: "handshake_failure"}, model.OutcomeError
+	}),
+	otherWith(model.ProtocolWebSocket, func(r *model.Request) { r.WebSocket = &model.WebSocket{Path: "/chat"} }),
+}
+
+func otherWith(p model.Protocol, edit func(r *model.Request)) model.Request {
+	return requestWith(func(r *model.Request) {
+		r.Protocol, r.HTTP = p, nil
+		edit(r)
+	})
 }
 
 var flows = []model.Flow{
