@@ -95,14 +95,14 @@ func (c *Conn) segment(s *event.Segment, head, tail []byte) {
 		c.dirs[0].conn, c.dirs[1].conn, c.dirs[1].dir = c, c, protocol.Received
 	}
 	c.t.current = c
+	if c.parser == nil {
+		c.parser = c.t.engine.Conn(model.TransportTCP, c.midStream || s.Lost > 0)
+	}
 	if s.Lost != c.lost {
 		c.lost = s.Lost
 		c.abandon(at)
 	}
 	c.catchUp(s, d, o)
-	if c.parser == nil {
-		c.parser = c.t.engine.Conn(model.TransportTCP, c.midStream || c.lost > 0)
-	}
 	g := stream.Segment{
 		Seq: s.Seq, Len: s.Len, Head: head, Tail: tail, Time: at,
 		FIN: s.TcpFlags&event.TCPFin != 0, Ahead: s.Hdr.Flags&event.SegmentAhead != 0,

@@ -38,6 +38,8 @@ type Config struct {
 	// DatagramIdle is how long a query in a datagram waits for its answer, and how long a conversation of datagrams is
 	// remembered.
 	DatagramIdle time.Duration
+	// Recorder is told which payload may be written to a recording; nil when nothing is recorded.
+	Recorder Recorder
 	// Self is the PID of the agent, whose connections are not reported. The kernel side leaves their bytes alone as soon as
 	// it can (probes.Set.Ignore); this covers those opened before.
 	Self uint32
@@ -131,7 +133,7 @@ func New(c Config, identify Identify, interfaceName func(uint32) string, out Out
 		flows: map[event.FlowKey]*packetFlow{}, actors: map[uint64]*model.Process{}, early: map[pair]event.Record{},
 		talks: map[talkKey]*talk{},
 	}
-	t.engine = detect.New(all.Specs(), t.emit)
+	t.engine = detect.New(all.Specs(), t.emit, t.marks())
 	return t
 }
 

@@ -128,7 +128,33 @@ type Env struct {
 
 	// Resync counts a direction that was found out of step.
 	Resync func(p model.Protocol)
+
+	// Marks is nil unless what passes is recorded.
+	Marks Marks
 }
+
+// Marks is told which bytes a recording may hold. Positions count the bytes of a direction from the first that the
+// connection's first parser was given; a parser begins to count at Start.Base.
+//
+// What is not settled is not written. So a parser that knows nothing of recordings has no payload in them, and one that
+// does settles bytes once it has parsed them and hidden what is private: bodies, values, credentials. What is hidden keeps
+// its length, and must be parsed again to the same requests.
+type Marks interface {
+	// Hide says that bytes [from, to) of direction d are private, and what to write in their place.
+	Hide(d Dir, from, to uint64, with Filler)
+	// Settle says that all bytes of direction d before position upTo may be written, but for the hidden ones.
+	Settle(d Dir, upTo uint64)
+}
+
+// Filler is what stands for private bytes.
+type Filler uint8
+
+const (
+	FillAll    Filler = iota // every byte becomes an x
+	FillText                 // letters become x, digits 0; quotes and backslashes stay, so that a literal ends where it did; the rest becomes x
+	FillDigits               // digits become 0, all else stays: a number remains one
+	FillZero                 // every byte becomes 0
+)
 
 // Start says how a parser begins.
 type Start struct {
@@ -139,6 +165,9 @@ type Start struct {
 	// points to may be kept.
 	Upgrade *model.Request
 	Client  Dir
+
+	// Base is the position at which each direction stands; see Marks.
+	Base [2]uint64
 }
 
 // RoleOf returns the role of an observed socket at which requests pass in direction d.

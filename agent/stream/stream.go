@@ -58,6 +58,9 @@ func (s *Stream) Next() uint32 { return s.next }
 // Position returns the number of bytes passed on, fed or skipped.
 func (s *Stream) Position() uint64 { return s.Stats.Fed + s.Stats.Skipped }
 
+// SeqAt returns the sequence number of the byte at a position, see Position.
+func (s *Stream) SeqAt(position uint64) uint32 { return s.next + uint32(position-s.Position()) }
+
 // Waiting reports whether bytes wait behind a hole, and since when.
 func (s *Stream) Waiting() (since time.Duration, ok bool) { return s.since, len(s.waiting) > 0 }
 

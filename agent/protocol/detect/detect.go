@@ -36,9 +36,10 @@ type Engine struct {
 }
 
 // New makes an engine for the protocols given. emit gets every finished request; what it points to is valid during the call.
-func New(specs []protocol.Spec, emit protocol.Emit) *Engine {
+// marks is nil unless what passes is recorded.
+func New(specs []protocol.Spec, emit protocol.Emit, marks protocol.Marks) *Engine {
 	e := &Engine{specs: specs, Resyncs: map[model.Protocol]uint64{}}
-	env := &protocol.Env{Emit: emit, Open: e.open, Resync: func(p model.Protocol) { e.Resyncs[p]++ }}
+	env := &protocol.Env{Emit: emit, Open: e.open, Marks: marks, Resync: func(p model.Protocol) { e.Resyncs[p]++ }}
 	for _, s := range specs {
 		e.new = append(e.new, s.Setup(env))
 	}
@@ -48,7 +49,9 @@ func New(specs []protocol.Spec, emit protocol.Emit) *Engine {
 // open implements protocol.Env.Open.
 func (e *Engine) open(name string, s protocol.Start) protocol.Parser {
 	if name == "" {
-		return e.Conn(model.TransportTCP, s.Joined)
+		c := e.Conn(model.TransportTCP, s.Joined)
+		c.passed = s.Base
+		return c
 	}
 	for i := range e.specs {
 		if e.specs[i].Transport == model.TransportTCP && called(&e.specs[i], name) {
@@ -104,6 +107,8 @@ type Conn struct {
 	settled  bool            // the parser is the one: nothing is kept
 	confirms bool            // it said so itself
 
+	passed [2]uint64 // bytes of each direction, fed and skipped
+
 	started bool
 	dir     protocol.Dir // of the last call
 	first   []byte       // of the turn, as far as protocols are asked about it
@@ -127,6 +132,7 @@ func (c *Conn) Protocol() model.Protocol {
 // Feed implements protocol.Parser.
 func (c *Conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	if c.settled { // nearly always
+		c.passed[d] += uint64(len(p))
 		c.parser.Feed(d, p, t)
 		if !c.confirms {
 			c.confirms = c.parser.Fit() == protocol.FitYes
@@ -136,7 +142,13 @@ func (c *Conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	if len(p) == 0 {
 		return
 	}
+	if len(p) > MaxKept {
+		c.Feed(d, p[:MaxKept], t)
+		c.Feed(d, p[MaxKept:], t)
+		return
+	}
 	c.turn(d)
+	c.passed[d] += uint64(len(p))
 	c.keep(call{dir: d, kind: callFeed, time: t}, p)
 	if c.parser != nil {
 		c.parser.Feed(d, p, t)
@@ -152,10 +164,12 @@ func (c *Conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 // Skip implements protocol.Parser.
 func (c *Conn) Skip(d protocol.Dir, n uint64, t time.Duration) {
 	if c.settled {
+		c.passed[d] += n
 		c.parser.Skip(d, n, t)
 		return
 	}
 	c.turn(d)
+	c.passed[d] += n
 	c.keep(call{dir: d, kind: callSkip, n: n, time: t}, nil)
 	if c.parser != nil {
 		c.parser.Skip(d, n, t)
@@ -220,7 +234,7 @@ func (c *Conn) Abandon(at time.Duration) {
 	c.parser.Close(protocol.Close{Time: at, Reason: "lost"})
 	c.drop()
 	if c.settled {
-		c.parser = c.engine.new[c.spec](protocol.Start{Joined: true})
+		c.parser = c.engine.new[c.spec](protocol.Start{Joined: true, Base: c.passed})
 	}
 }
 
@@ -255,7 +269,6 @@ func (c *Conn) keep(k call, p []byte) {
 		}
 		c.forget()
 	}
-	p = p[:min(len(p), MaxKept)]
 	k.from, k.n = len(c.kept), max(uint64(len(p)), k.n)
 	c.kept = append(c.kept, p...)
 	c.calls = append(c.calls, k)
@@ -307,7 +320,11 @@ func (c *Conn) try(spec int, guess protocol.Guess) {
 		c.calls, c.turnAt = c.calls[c.turnAt:], 0
 	}
 	c.asking, c.spec = false, spec
-	c.parser = c.engine.new[spec](protocol.Start{Joined: c.joined})
+	start := protocol.Start{Joined: c.joined, Base: c.passed}
+	for _, k := range c.calls {
+		start.Base[k.dir] -= k.n
+	}
+	c.parser = c.engine.new[spec](start)
 	for _, k := range c.calls {
 		switch k.kind {
 		case callFeed:
