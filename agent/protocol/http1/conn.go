@@ -109,7 +109,12 @@ func (c *Conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	}
 	s := c.begin(d, t)
 	for len(p) > 0 {
-		p = p[c.read(d, s, p, t):]
+		from, at := s.state, s.pos
+		n := c.read(d, s, p, t)
+		if c.shared.env.Marks != nil && n > 0 {
+			c.mark(d, s, from, p[:n], at)
+		}
+		p = p[n:]
 	}
 }
 

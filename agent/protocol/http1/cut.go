@@ -14,6 +14,7 @@ import (
 func (c *Conn) cutHead(d protocol.Dir, s *side, t time.Duration) bool {
 	p := s.takeBuf()
 	defer c.shared.giveBack(p)
+	c.markHead(d, s, p)
 	var h head // the shared one may hold the answer to this very request
 	var unfolded []byte
 	h.read(p, &unfolded)

@@ -34,6 +34,9 @@ func (c *Conn) resume(d protocol.Dir, s *side, p []byte, t time.Duration) {
 	s.enter(s.doubt.state)
 	s.left, s.pos, s.strict = s.doubt.left, s.from, false
 	s.doubt = doubt{}
+	if m := c.shared.env.Marks; m != nil {
+		m.Hide(d, s.from, s.from+uint64(len(p)), protocol.FillAll)
+	}
 	for rest := p; len(rest) > 0; {
 		rest = rest[c.read(d, s, rest, t):]
 	}

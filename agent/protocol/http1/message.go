@@ -120,6 +120,7 @@ func (c *Conn) possible(d protocol.Dir, s *side, p []byte) bool {
 // message takes a whole head; p is its bytes.
 func (c *Conn) message(d protocol.Dir, s *side, h *head, p []byte, t time.Duration) {
 	s.body = s.pos
+	c.markHead(d, s, p)
 	switch c.kindOf(d, s, h, h.line) {
 	case request:
 		c.request(d, s, h)

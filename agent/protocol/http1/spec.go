@@ -13,6 +13,7 @@ func Spec() protocol.Spec {
 		shared := NewShared(env)
 		return func(s protocol.Start) protocol.Parser {
 			c := shared.New()
+			c.side[0].pos, c.side[1].pos = s.Base[0], s.Base[1]
 			if s.Joined {
 				c.Joined()
 			}
