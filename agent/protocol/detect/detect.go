@@ -28,6 +28,7 @@ const (
 // Engine makes parsers. There is one for each tracker.
 type Engine struct {
 	specs []protocol.Spec
+	env   *protocol.Env
 	new   []func(protocol.Start) protocol.Parser
 	free  []*Conn
 
@@ -40,6 +41,7 @@ type Engine struct {
 func New(specs []protocol.Spec, emit protocol.Emit, marks protocol.Marks) *Engine {
 	e := &Engine{specs: specs, Resyncs: map[model.Protocol]uint64{}}
 	env := &protocol.Env{Emit: emit, Open: e.open, Marks: marks, Resync: func(p model.Protocol) { e.Resyncs[p]++ }}
+	e.env = env
 	for _, s := range specs {
 		e.new = append(e.new, s.Setup(env))
 	}
@@ -158,7 +160,9 @@ func (c *Conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	if c.asking {
 		c.first = append(c.first, p[:min(len(p), MaxProbe-len(c.first))]...)
 		c.ask(false)
+		return
 	}
+	c.hide()
 }
 
 // Skip implements protocol.Parser.
@@ -307,8 +311,28 @@ func (c *Conn) ask(last bool) {
 // nothing is called when no protocol claims a turn.
 func (c *Conn) nothing() {
 	c.asking, c.refused = false, 0
+	c.hide()
 	if c.unknown++; c.unknown > MaxTurns {
 		c.forget()
+	}
+}
+
+// hide tells a recording that what nobody claims is private. Zeros are claimed by nobody either.
+func (c *Conn) hide() {
+	m := c.engine.env.Marks
+	if m == nil || c.transport != model.TransportTCP {
+		return
+	}
+	at := c.passed
+	for _, k := range c.calls {
+		at[k.dir] -= k.n
+	}
+	for _, k := range c.calls {
+		if k.kind == callFeed {
+			m.Hide(k.dir, at[k.dir], at[k.dir]+k.n, protocol.FillZero)
+		}
+		at[k.dir] += k.n
+		m.Settle(k.dir, at[k.dir])
 	}
 }
 
