@@ -39,7 +39,7 @@ type Config struct {
 	// remembered.
 	DatagramIdle time.Duration
 	// Recorder is told which payload may be written to a recording; nil when nothing is recorded.
-	Recorder Recorder
+	Recorder Recorder `json:"-"`
 	// Self is the PID of the agent, whose connections are not reported. The kernel side leaves their bytes alone as soon as
 	// it can (probes.Set.Ignore); this covers those opened before.
 	Self uint32

@@ -11,16 +11,16 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"sonde/agent/conn"
 	"sonde/agent/filter"
 	"sonde/agent/identity/process"
-	"sonde/agent/model"
 	"sonde/agent/pipeline"
+	"sonde/agent/source"
 	"sonde/agent/source/live"
+	"sonde/agent/source/recording"
 	"sonde/probes"
 	"sonde/probes/hooks"
 	"sonde/probes/kernel"
@@ -58,15 +58,24 @@ type capture struct {
 	features *kernel.Features
 	plan     hooks.Plan
 	set      *probes.Set
-	source   *live.Source
+	source   source.Source
 	pipeline *pipeline.Pipeline
 	resolver *process.Resolver
 }
 
-// start loads and attaches the probes. listener is sonde's own, nil when it has none; its connections are not reported.
-func (c *captureFlags) start(scope filter.Scope, listener net.Listener, ready func(), sinks ...pipeline.Sink) (*capture, error) {
+// captureOptions say how to capture.
+type captureOptions struct {
+	scope    filter.Scope
+	listener net.Listener        // sonde's own, nil when it has none; its connections are not reported
+	ready    func()              // called when nothing is missed from now on
+	recorder *recording.Recorder // nil when nothing is recorded
+	clock    *clock              // kept up to date; nil when nobody asks for wall time
+}
+
+// start loads and attaches the probes.
+func (c *captureFlags) start(o captureOptions, sinks ...pipeline.Sink) (*capture, error) {
 	k := &capture{features: kernel.Detect()}
-	if err := c.parse(k.features, scope); err != nil {
+	if err := c.parse(k.features, o.scope); err != nil {
 		return nil, err
 	}
 	if k.features.Rights != nil {
@@ -81,13 +90,19 @@ func (c *captureFlags) start(scope filter.Scope, listener net.Listener, ready fu
 		return nil, err
 	}
 	k.set = set
-	if listener != nil {
-		if err := ignore(set, listener.(*net.TCPListener)); err != nil {
+	if o.listener != nil {
+		if err := ignore(set, o.listener.(*net.TCPListener)); err != nil {
 			return nil, errors.Join(err, set.Close())
 		}
 	}
 	k.resolver = process.New(process.Default())
 	who := process.NewActors(k.resolver)
+	k.connect(c.tracker(), who, o, sinks)
+	return k, nil
+}
+
+// tracker is the configuration of the connection tracker.
+func (c *captureFlags) tracker() conn.Config {
 	config := conn.Default()
 	config.Self = uint32(os.Getpid())
 	switch {
@@ -96,9 +111,25 @@ func (c *captureFlags) start(scope filter.Scope, listener net.Listener, ready fu
 	case len(c.cgroups) > 0:
 		config.Evidence = conn.EvidenceUse
 	}
-	k.pipeline = pipeline.New(config, who.Identify, set.InterfaceName, sinks...)
-	k.source = live.New(live.Default(), set, ready)
-	return k, nil
+	return config
+}
+
+// connect joins source, recorder and pipeline.
+func (k *capture) connect(config conn.Config, who *process.Actors, o captureOptions, sinks []pipeline.Sink) {
+	k.source = live.New(live.Default(), k.set, o.ready)
+	identify, interfaceName := conn.Identify(who.Identify), k.set.InterfaceName
+	if o.clock != nil {
+		k.source = clocked{k.source, o.clock}
+	}
+	if r := o.recorder; r != nil {
+		config.Recorder = r
+		identify, interfaceName = r.Identify(identify), r.InterfaceName(interfaceName)
+		k.source = r.Around(k.source)
+		if o.clock != nil {
+			o.clock.changed = r.Clock
+		}
+	}
+	k.pipeline = pipeline.New(config, identify, interfaceName, sinks...)
 }
 
 // run captures until ctx is done.
@@ -171,20 +202,6 @@ func ignore(set *probes.Set, socket syscall.Conn) error {
 		return fmt.Errorf("mark own socket: %w", err)
 	}
 	return marked
-}
-
-// clock maps the kernel's clock to wall time, measured anew at intervals: wall time is stepped, time since boot is not.
-type clock struct {
-	measured time.Time
-	clock    model.Clock
-}
-
-func (c *clock) now() model.Clock {
-	if t := time.Now(); t.Sub(c.measured) > 10*time.Second {
-		c.measured = t
-		c.clock = model.Clock{Boot: time.Now().Add(-live.Now())}
-	}
-	return c.clock
 }
 
 // readiness is the line that tells people and scripts that nothing is missed from now on.

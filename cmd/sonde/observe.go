@@ -99,12 +99,13 @@ func (f *observeFlags) run(ctx context.Context, e env) error {
 	defer cancel()
 	sink.stop = cancel
 	var k *capture
-	k, err = f.capture.start(sink.filter.Kernel(), nil, func() {
+	ready := func() {
 		f.announce(e, k)
 		if f.duration > 0 {
 			time.AfterFunc(f.duration, cancel) // from now on: until here nothing was observed
 		}
-	}, sink)
+	}
+	k, err = f.capture.start(captureOptions{scope: sink.filter.Kernel(), ready: ready, clock: &sink.clock}, sink)
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ other network namespaces) and Linux 5.10 or newer with BTF.`,
 	root.SetOut(e.stdout) // before the command for completion is made, which keeps it
 	root.SetErr(e.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{plain(err)} })
-	root.AddCommand(observeCommand(e), runCommand(e), doctorCommand(e), versionCommand(e), manCommand(e))
+	root.AddCommand(observeCommand(e), recordCommand(e), runCommand(e), doctorCommand(e), versionCommand(e), manCommand(e))
 	root.SetHelpCommand(helpCommand(root))
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {

@@ -68,10 +68,10 @@ func (f *runFlags) run(ctx context.Context, e env) error {
 	exporter := prometheus.New(agg, log)
 	sink := &metricsSink{Aggregator: agg, self: self}
 	var k *capture
-	k, err = f.capture.start(filter.Scope{Requests: true, Flows: true}, ln, func() {
+	k, err = f.capture.start(captureOptions{scope: filter.Scope{Requests: true, Flows: true}, listener: ln, ready: func() {
 		exporter.SetReady(true)
 		log.Info("ready", "state", readiness(k), "metrics", "http://"+ln.Addr().String()+"/metrics")
-	}, sink)
+	}}, sink)
 	if err != nil {
 		return errors.Join(err, ln.Close())
 	}

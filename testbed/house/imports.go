@@ -34,6 +34,8 @@ var importRules = []importRule{
 	{"agent/protocol/all", []string{"agent/model", "agent/protocol/..."}}, // the list of parsers
 	{"agent/conn", []string{"agent/model", "agent/stream", "agent/protocol/...", "probes/event"}},
 	{"agent/source/...", []string{"agent/source", "probes/event"}},
+	// A recording holds who processes are, and what parsers say of the payload.
+	{"agent/source/recording", []string{"agent/source", "agent/model", "agent/protocol", "probes/event"}},
 	{"agent/source/live", []string{"agent/source", "probes/event", "probes"}},
 	{"agent/identity/...", []string{"agent/identity", "agent/model"}},
 	{"agent/aggregate", []string{"agent/model"}},

@@ -3,6 +3,7 @@
 package recording
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"io"
@@ -75,17 +76,30 @@ type processKey struct {
 	started time.Duration
 }
 
-// New begins a recording of what will be given to the Recorder, which hands it on to to. written is called from time to time
-// with the size of the file; it may be nil.
-func New(out io.Writer, meta Meta, to source.Receiver, written func(bytes uint64)) (*Recorder, error) {
+// New begins a recording. written is called after each tick with the size of the file; it may be nil. out is not closed.
+func New(out io.Writer, meta Meta, written func(bytes uint64)) (*Recorder, error) {
 	w, err := newWriter(out, meta)
 	if err != nil {
 		return nil, err
 	}
 	return &Recorder{
-		to: to, w: w, full: written, bySide: map[side]*queue{}, processes: map[processKey]*model.Process{},
+		w: w, full: written, bySide: map[side]*queue{}, processes: map[processKey]*model.Process{},
 		interfaces: map[uint32]string{},
 	}, nil
+}
+
+// Around returns a source that delivers what from does, and writes it down. It ends when from does; Close is to be called
+// after the pipeline has reported what was still open.
+func (r *Recorder) Around(from source.Source) source.Source { return around{from, r} }
+
+type around struct {
+	source.Source
+	recorder *Recorder
+}
+
+func (a around) Run(ctx context.Context, to source.Receiver) error {
+	a.recorder.to = to
+	return a.Source.Run(ctx, a.recorder)
 }
 
 // Stats returns the counts so far.

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"time"
+
+	"sonde/agent/model"
+	"sonde/agent/source"
+	"sonde/agent/source/live"
+)
+
+// clockInterval is the time between two measurements of wall time: it is stepped, time since boot is not.
+const clockInterval = 10 * time.Second
+
+// clock maps the kernel's clock to wall time. It changes between records only, so that a recording can hold it. It is for
+// the pipeline's goroutine.
+type clock struct {
+	measured time.Time
+	clock    model.Clock
+	changed  func(model.Clock) // called with each new measurement; may be nil
+}
+
+func (c *clock) now() model.Clock { return c.clock }
+
+// set takes a measurement that was made elsewhere.
+func (c *clock) set(now model.Clock) { c.clock = now }
+
+func (c *clock) measure() {
+	t := time.Now()
+	if t.Sub(c.measured) < clockInterval {
+		return
+	}
+	c.measured = t
+	c.clock = model.Clock{Boot: time.Unix(0, time.Now().Add(-live.Now()).UnixNano())}
+	if c.changed != nil {
+		c.changed(c.clock)
+	}
+}
+
+// clocked is a source that keeps a clock up to date.
+type clocked struct {
+	source.Source
+	clock *clock
+}
+
+// Run implements source.Source.
+func (c clocked) Run(ctx context.Context, to source.Receiver) error {
+	c.clock.measure()
+	return c.Source.Run(ctx, clockedReceiver{to, c.clock})
+}
+
+type clockedReceiver struct {
+	source.Receiver
+	clock *clock
+}
+
+// Tick implements source.Receiver.
+func (r clockedReceiver) Tick(now time.Duration) {
+	r.clock.measure()
+	r.Receiver.Tick(now)
+}
