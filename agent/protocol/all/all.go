@@ -5,6 +5,7 @@ package all
 
 import (
 	"sonde/agent/protocol"
+	"sonde/agent/protocol/dns"
 	"sonde/agent/protocol/http1"
 )
 
@@ -13,5 +14,7 @@ import (
 func Specs() []protocol.Spec {
 	return []protocol.Spec{
 		http1.Spec(),
+		dns.TCP(),
+		dns.UDP(),
 	}
 }
