@@ -32,6 +32,7 @@ type Framer struct {
 	holed      bool   // some of them were not captured
 	start, end time.Duration
 	lost       bool
+	frame      Frame // handed to Take
 }
 
 // Lost reports whether the direction is out of step: what is fed is passed over.
@@ -122,8 +123,8 @@ func (f *Framer) keep(p []byte) {
 
 func (f *Framer) take(head []byte) {
 	whole := uint64(len(head)) == f.size
-	frame := Frame{Head: head, Size: f.size, Whole: whole, Start: f.start, End: f.end}
-	f.Take(&frame)
+	f.frame = Frame{Head: head, Size: f.size, Whole: whole, Start: f.start, End: f.end}
+	f.Take(&f.frame)
 	f.reset()
 }
 
@@ -132,12 +133,16 @@ func (f *Framer) Skip(n uint64, t time.Duration) {
 	if f.lost || n == 0 {
 		return
 	}
-	if f.size == 0 || n > f.size-f.seen { // where the next frame begins is not known
+	if f.size == 0 { // where the next frame begins is not known
 		f.Lose()
 		return
 	}
+	inside := min(n, f.size-f.seen)
 	f.holed, f.end = true, t
-	if f.seen += n; f.seen == f.size {
+	if f.seen += inside; f.seen == f.size {
 		f.take(f.buf)
+	}
+	if n > inside {
+		f.Lose()
 	}
 }

@@ -7,12 +7,14 @@ import (
 	"sonde/agent/protocol"
 	"sonde/agent/protocol/dns"
 	"sonde/agent/protocol/http1"
+	"sonde/agent/protocol/nats"
 )
 
 // Specs returns the protocols in the order in which they are asked about the first bytes of a connection: those with
 // bytes that nothing else has come first.
 func Specs() []protocol.Spec {
 	return []protocol.Spec{
+		nats.Spec(),
 		http1.Spec(),
 		dns.TCP(),
 		dns.UDP(),
