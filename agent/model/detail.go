@@ -81,8 +81,9 @@ type Messaging struct {
 	Partition     int32 // -1 when none or several
 	Group         string
 	ClientID      string
-	Messages      int   // in the request or the answer, -1 when not known
-	Offset        int64 // -1 when none
+	Mechanism     string // SASL mechanism, of the calls that authenticate
+	Messages      int    // in the request or the answer, -1 when not known
+	Offset        int64  // -1 when none
 	BodyBytes     uint64
 	QoS           int // MQTT, -1 elsewhere
 	PacketID      int // MQTT, 0 when none
