@@ -64,7 +64,13 @@ type ByID[K comparable, T any] struct {
 	first   *entry[K, T] // oldest
 	last    *entry[K, T]
 	limit   int
+
+	free  *entry[K, T] // for the next requests, linked by next
+	spare int          // how many they are
 }
+
+// maxSpare is the number of entries that a ByID keeps for the next requests.
+const maxSpare = 64
 
 type entry[K comparable, T any] struct {
 	id         K
@@ -88,7 +94,8 @@ func (m *ByID[K, T]) Add(id K, r T) (old T, replaced bool) {
 	} else if len(m.waiting) >= m.limit && m.first != nil {
 		old, replaced = m.remove(m.first), true
 	}
-	e := &entry[K, T]{id: id, value: r, prev: m.last}
+	e := m.entry()
+	e.id, e.value, e.prev = id, r, m.last
 	if m.last != nil {
 		m.last.next = e
 	} else {
@@ -132,6 +139,24 @@ func (m *ByID[K, T]) Pop() (r T, ok bool) {
 	return m.remove(m.first), true
 }
 
+// Each calls f for each request in the order in which they were added. f must not add or remove any.
+func (m *ByID[K, T]) Each(f func(id K, r *T)) {
+	for e := m.first; e != nil; e = e.next {
+		f(e.id, &e.value)
+	}
+}
+
+func (m *ByID[K, T]) entry() *entry[K, T] {
+	e := m.free
+	if e == nil {
+		return &entry[K, T]{}
+	}
+	m.free = e.next
+	m.spare--
+	e.next = nil
+	return e
+}
+
 func (m *ByID[K, T]) remove(e *entry[K, T]) T {
 	if e.prev != nil {
 		e.prev.next = e.next
@@ -144,5 +169,11 @@ func (m *ByID[K, T]) remove(e *entry[K, T]) T {
 		m.last = e.prev
 	}
 	delete(m.waiting, e.id)
-	return e.value
+	r := e.value
+	if *e = (entry[K, T]{}); m.spare < maxSpare {
+		e.next = m.free
+		m.free = e
+		m.spare++
+	}
+	return r
 }
