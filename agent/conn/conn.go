@@ -93,6 +93,10 @@ func (c *Conn) segment(s *event.Segment, head, tail []byte) {
 	d, o := &c.dirs[s.Dir], &c.dirs[s.Dir^1]
 	if d.conn == nil {
 		c.dirs[0].conn, c.dirs[1].conn, c.dirs[1].dir = c, c, protocol.Received
+		if c.t.config.Wire {
+			c.dirs[0].stream.Allow(wireWaiting, wireWaitingBytes)
+			c.dirs[1].stream.Allow(wireWaiting, wireWaitingBytes)
+		}
 	}
 	c.t.current = c
 	if c.parser == nil {
@@ -112,6 +116,13 @@ func (c *Conn) segment(s *event.Segment, head, tail []byte) {
 	}
 	d.stream.Append(&g, d)
 }
+
+// What may wait behind a hole in a capture file: a window of TCP at its largest. All connections together are bounded by the
+// source.
+const (
+	wireWaiting      = 4096
+	wireWaitingBytes = 4 << 20
+)
 
 // abandon is called when records of this socket were lost. The next turn that begins like a request is a new beginning.
 func (c *Conn) abandon(at time.Duration) {
@@ -139,7 +150,11 @@ func (c *Conn) catchUp(s *event.Segment, d, o *direction) {
 	if s.Hdr.Flags&event.SegmentAhead == 0 && d.stream.Started() {
 		c.gaps(s, d, o, at)
 	}
-	if s.OtherNext != 0 { // 0: nothing seen in the other direction yet
+	switch {
+	case s.OtherNext == 0: // nothing seen in the other direction yet
+	case s.Hdr.Flags&event.SegmentAcked != 0:
+		o.stream.Acked(s.OtherNext, at, o)
+	default:
 		o.stream.Reached(s.OtherNext, at, o)
 	}
 }

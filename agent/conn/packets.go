@@ -103,6 +103,9 @@ func (t *Tracker) describe(e *event.Flow) model.Flow {
 	if server {
 		f.Client, f.Server, f.Role = remote, local, model.RoleServer
 	}
+	if t.config.Wire {
+		f.Role = model.RoleWire
+	}
 	if k.Ifindex != 0 {
 		f.View, f.Role, f.Interface = model.ViewInterface, model.RoleUnknown, t.interfaceName(k.Ifindex)
 	}

@@ -45,6 +45,14 @@ type Config struct {
 	Self uint32
 }
 
+// Capture returns the configuration for capture files. There a hole that nobody acknowledged is one that the receiver waits
+// at too, and TCP sends its bytes again after seconds at times; what is acknowledged and missing the source tells.
+func Capture() Config {
+	c := Default()
+	c.Wire, c.HoleTimeout = true, time.Minute
+	return c
+}
+
 // Evidence is what is known of a connection besides that it exists.
 type Evidence uint8
 
@@ -263,7 +271,9 @@ func (t *Tracker) connect(e *event.Actor) bool {
 	}
 	if c := t.open(e.Hdr.Sock, &e.Tuple, at); c != nil {
 		c.role = model.RoleClient
-		t.setActor(c, &e.Actor)
+		if !t.config.Wire {
+			t.setActor(c, &e.Actor)
+		}
 	}
 	return true
 }
@@ -389,9 +399,12 @@ func (t *Tracker) finish(c *Conn, at time.Duration, end ending) {
 	}
 }
 
+// sweepInterval is the longest time between two looks at what time asks for.
+const sweepInterval = time.Second
+
 // Tick does what time asks for: gives up holes and reports flows that go on. now is time since boot.
 func (t *Tracker) Tick(now time.Duration) {
-	if now-t.lastSweep < t.config.HoleTimeout {
+	if now-t.lastSweep < min(t.config.HoleTimeout, sweepInterval) {
 		return
 	}
 	t.lastSweep = now
@@ -453,8 +466,12 @@ func (t *Tracker) inOrder(wanted func(*Conn) bool) []*Conn {
 
 // Stop reports everything that is still open as cut off by the end of the observation.
 func (t *Tracker) Stop(now time.Duration) {
-	for _, c := range t.inOrder(func(*Conn) bool { return true }) {
-		t.finish(c, now, ending{state: model.FlowActive, reason: "agent_stopped"})
+	reason := "agent_stopped"
+	if t.config.Wire {
+		reason = "capture_ended"
 	}
-	t.endTalks(func(*talk) bool { return true }, now, "agent_stopped")
+	for _, c := range t.inOrder(func(*Conn) bool { return true }) {
+		t.finish(c, now, ending{state: model.FlowActive, reason: reason})
+	}
+	t.endTalks(func(*talk) bool { return true }, now, reason)
 }

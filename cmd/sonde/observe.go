@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sonde/agent/conn"
 	"sonde/agent/filter"
 	"sonde/agent/model"
 	"sonde/exporters/jsonl"
@@ -30,6 +31,7 @@ type eventWriter interface {
 
 type observeFlags struct {
 	capture  captureFlags
+	read     string
 	filters  filter.Arguments
 	output   string
 	last     int
@@ -52,13 +54,23 @@ Values of one filter are alternatives, different filters must all match, and --n
 		Example: `  sonde observe --port 80 --http-status 5+
   sonde observe --process nginx --not --http-path '^/healthz'
   sonde observe -o json --type request | jq .attributes
-  sonde observe --last 20 --duration 10s`,
+  sonde observe --last 20 --duration 10s
+  sonde observe --read incident.pcap --outcome error`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), e) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.read == "" {
+				return f.run(cmd.Context(), e)
+			}
+			if err := checkRead(cmd); err != nil {
+				return err
+			}
+			return f.runFile(cmd.Context(), e)
+		},
 	}
 	f.capture.register(cmd, e)
 	f.registerFilters(cmd)
 	fl := cmd.Flags()
+	fl.StringVarP(&f.read, "read", "r", "", "read a recording or a capture (pcap, pcapng; also gzip, zstd) instead of this machine; - is stdin")
 	fl.StringVarP(&f.output, "output", "o", "compact", "format: compact, table or json (one object a line)")
 	fl.IntVar(&f.last, "last", 0, "show only the last N events, when the observation ends")
 	fl.IntVar(&f.limit, "limit", 0, "stop after N events")
@@ -111,7 +123,12 @@ func (f *observeFlags) run(ctx context.Context, e env) error {
 	}
 	err = k.run(ctx)
 	sink.finish()
-	f.summary(e, k, sink)
+	f.summarise(e, k.pipeline.Stats(), sink)
+	return f.result(err, sink)
+}
+
+// result is the error of the observation, or of the writing of what it gave.
+func (f *observeFlags) result(err error, sink *observeSink) error {
 	if werr := sink.out.Err(); werr != nil && !errors.Is(werr, syscall.EPIPE) {
 		return fmt.Errorf("write output: %w", werr)
 	}
@@ -119,6 +136,28 @@ func (f *observeFlags) run(ctx context.Context, e env) error {
 		return nil
 	}
 	return err
+}
+
+// runFile shows what a file holds.
+func (f *observeFlags) runFile(ctx context.Context, e env) error {
+	sink, err := f.sink(e)
+	if err != nil {
+		return usageError{err}
+	}
+	in, err := openFile(f.read, &sink.clock)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	sink.stop = cancel
+	sink.progress = newProgress(e, f.noHint)
+	sink.progressText = func() string { return fmt.Sprintf("reading %s: %s, %d events", f.read, in.percent(), sink.shown) }
+	st, err := in.run(ctx, sink)
+	sink.finish()
+	sink.progress.done()
+	f.summarise(e, st, sink)
+	return f.result(err, sink)
 }
 
 func (f *observeFlags) announce(e env, k *capture) {
@@ -131,12 +170,11 @@ func (f *observeFlags) announce(e env, k *capture) {
 	}
 }
 
-// summary says at the end what was seen and what was not, so that silence is never taken for completeness.
-func (f *observeFlags) summary(e env, k *capture, s *observeSink) {
+// summarise says at the end what was seen and what was not, so that silence is never taken for completeness.
+func (f *observeFlags) summarise(e env, st conn.Stats, s *observeSink) {
 	if f.noHint {
 		return
 	}
-	st := k.pipeline.Stats()
 	fmt.Fprintf(e.stderr, "sonde: shown %d events of %d requests and %d connections", s.shown, st.Requests, st.Opened)
 	if s.lost > 0 {
 		fmt.Fprintf(e.stderr, "; lost %d records, use a larger --ring-size or a narrower filter", s.lost)
@@ -197,6 +235,9 @@ type observeSink struct {
 	shown  int
 	lost   uint64
 	stop   func()
+
+	progress     *progress // of the reading of a file, nil for live
+	progressText func() string
 }
 
 func (s *observeSink) Request(r *model.Request) {
@@ -240,9 +281,13 @@ func (s *observeSink) count() {
 	}
 }
 
-// Tick implements pipeline.Ticker: what a batch brought is shown together.
+// Tick implements pipeline.Ticker: what a batch brought is shown together. A file is read faster than anyone can look.
 func (s *observeSink) Tick(time.Duration) {
-	s.out.Flush()
+	if s.progress != nil {
+		s.progress.show(s.progressText)
+	} else {
+		s.out.Flush()
+	}
 	if s.out.Err() != nil {
 		s.stop()
 	}

@@ -46,6 +46,7 @@ func rootCommand(e env) *cobra.Command {
 no sidecar, no SDK, no restart, no changed traffic.
 
   sonde observe    live requests and flows, one line each
+  sonde record     what the kernel tells, to a file; observe --read shows it again, and captures (pcap, pcapng) too
   sonde run        the daemon: metrics for Prometheus on localhost:9464
   sonde doctor     what this kernel allows, what is attached where, what cannot be seen
 
