@@ -16,6 +16,7 @@ import (
 	"sonde/agent/conn"
 	"sonde/agent/filter"
 	"sonde/agent/model"
+	"sonde/agent/source/recording"
 	"sonde/exporters/jsonl"
 	"sonde/exporters/text"
 )
@@ -32,6 +33,7 @@ type eventWriter interface {
 type observeFlags struct {
 	capture  captureFlags
 	read     string
+	write    string
 	filters  filter.Arguments
 	output   string
 	last     int
@@ -71,6 +73,7 @@ Values of one filter are alternatives, different filters must all match, and --n
 	f.registerFilters(cmd)
 	fl := cmd.Flags()
 	fl.StringVarP(&f.read, "read", "r", "", "read a recording or a capture (pcap, pcapng; also gzip, zstd) instead of this machine; - is stdin")
+	fl.StringVarP(&f.write, "write", "w", "", "also record to this file, for --read")
 	fl.StringVarP(&f.output, "output", "o", "compact", "format: compact, table or json (one object a line)")
 	fl.IntVar(&f.last, "last", 0, "show only the last N events, when the observation ends")
 	fl.IntVar(&f.limit, "limit", 0, "stop after N events")
@@ -117,14 +120,46 @@ func (f *observeFlags) run(ctx context.Context, e env) error {
 			time.AfterFunc(f.duration, cancel) // from now on: until here nothing was observed
 		}
 	}
-	k, err = f.capture.start(captureOptions{scope: sink.filter.Kernel(), ready: ready, clock: &sink.clock}, sink)
-	if err != nil {
-		return err
+	options := captureOptions{scope: sink.filter.Kernel(), ready: ready, clock: &sink.clock}
+	close := func() error { return nil }
+	if f.write != "" {
+		if options.recorder, close, err = f.recording(cancel); err != nil {
+			return err
+		}
+	}
+	if k, err = f.capture.start(options, sink); err != nil {
+		return errors.Join(err, close())
 	}
 	err = k.run(ctx)
 	sink.finish()
+	if cerr := close(); cerr != nil {
+		return cerr
+	}
 	f.summarise(e, k.pipeline.Stats(), sink)
 	return f.result(err, sink)
+}
+
+// recording begins the recording of --write. stop is called when it cannot go on.
+func (f *observeFlags) recording(stop func()) (*recording.Recorder, func() error, error) {
+	out, err := createRecording(f.write, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	var r *recording.Recorder
+	r, err = f.capture.recorder(out, func(uint64) {
+		if r.Err() != nil {
+			stop()
+		}
+	})
+	if err != nil {
+		return nil, nil, errors.Join(err, out.Close())
+	}
+	return r, func() error {
+		if err := errors.Join(r.Close(), out.Close()); err != nil {
+			return fmt.Errorf("write %s: %w; what was written before can be read", f.write, err)
+		}
+		return nil
+	}, nil
 }
 
 // result is the error of the observation, or of the writing of what it gave.

@@ -40,7 +40,7 @@ type readFile struct {
 }
 
 // liveOnly are flags that say how the kernel is asked. They make no sense for a file.
-var liveOnly = []string{"hooks", "tc", "ring-size", "cgroup", "interface", "duration"}
+var liveOnly = []string{"hooks", "tc", "ring-size", "cgroup", "interface", "duration", "write"}
 
 // checkRead refuses flags that --read leaves without an effect.
 func checkRead(cmd *cobra.Command) error {
@@ -93,7 +93,7 @@ func (r *readFile) open(in *bufio.Reader, c *clock) error {
 	if !pcap.Recognise(first) {
 		return errors.New("this is no recording of sonde and no capture (pcap, pcapng)")
 	}
-	r.what, r.source, r.config.Wire = "capture", pcap.New(pcap.Default(), in), true
+	r.what, r.source, r.config = "capture", pcap.New(pcap.Default(), in), conn.Capture()
 	r.identify = func(pid uint32, _ time.Duration, comm string, _ uint64) *model.Process { // a capture knows no process
 		return &model.Process{PID: pid, Name: comm, ServiceName: comm}
 	}

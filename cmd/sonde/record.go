@@ -82,7 +82,7 @@ func (f *recordFlags) run(ctx context.Context, e env) error {
 	if err != nil {
 		return usageError{err}
 	}
-	out, err := f.create()
+	out, err := createRecording(f.file, f.force)
 	if err != nil {
 		return err
 	}
@@ -93,15 +93,15 @@ func (f *recordFlags) run(ctx context.Context, e env) error {
 	return err
 }
 
-// create refuses to overwrite: a recording may be the only one of an incident. Others must not read it.
-func (f *recordFlags) create() (*os.File, error) {
+// createRecording refuses to overwrite: a recording may be the only one of an incident. Others must not read it.
+func createRecording(path string, force bool) (*os.File, error) {
 	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
-	if f.force {
+	if force {
 		flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
 	}
-	out, err := os.OpenFile(f.file, flags, 0o600)
+	out, err := os.OpenFile(path, flags, 0o600)
 	if errors.Is(err, os.ErrExist) {
-		return nil, fmt.Errorf("%s exists: choose another name, or overwrite it with --force", f.file)
+		return nil, fmt.Errorf("%s exists: choose another name or remove it; record overwrites it with --force", path)
 	}
 	return out, err
 }
