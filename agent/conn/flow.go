@@ -32,7 +32,7 @@ func endingOf(e *event.Close) ending {
 	end := ending{state: model.FlowClosed, reason: "connection_closed", errno: syscall.Errno(e.Err), kernel: e}
 	switch {
 	case e.Hdr.Flags&event.CloseOpen != 0:
-		end.state, end.reason = model.FlowActive, "agent_stopped"
+		end.state, end.reason = model.FlowActive, "capture_ended"
 	case e.Oldstate == tcpSynSent && end.errno == syscall.ECONNREFUSED:
 		end.state = model.FlowRefused
 	case end.errno == syscall.ETIMEDOUT:

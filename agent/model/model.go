@@ -253,4 +253,9 @@ type Loss struct {
 type Clock struct{ Boot time.Time }
 
 // Wall returns the wall time of t.
-func (c Clock) Wall(t time.Duration) time.Time { return c.Boot.Add(t) }
+func (c Clock) Wall(t time.Duration) time.Time {
+	if c.Boot.IsZero() {
+		return time.Unix(0, int64(t))
+	}
+	return c.Boot.Add(t)
+}

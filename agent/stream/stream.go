@@ -7,7 +7,10 @@
 // is filled or given up. It knows neither protocols nor sockets. Called by agent/conn; not safe for concurrent use.
 package stream
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Limits of what waits behind a hole, for each direction. Beyond them the hole is given up and counted.
 const (
@@ -47,7 +50,12 @@ type Stream struct {
 	held    int       // bytes copied into waiting
 	since   time.Duration
 	Stats   Stats
+
+	maxWaiting, maxWaitingBytes int // 0: the limits above
 }
+
+// Allow sets other limits than MaxWaiting and MaxWaitingBytes.
+func (s *Stream) Allow(segments, bytes int) { s.maxWaiting, s.maxWaitingBytes = segments, bytes }
 
 // Started reports whether a sequence number is known.
 func (s *Stream) Started() bool { return s.started }
@@ -84,7 +92,7 @@ func (s *Stream) Append(g *Segment, c Consumer) {
 		s.pass(g, c)
 	case g.Ahead || len(s.waiting) > 0:
 		s.wait(g)
-		if len(s.waiting) > MaxWaiting || s.held > MaxWaitingBytes {
+		if len(s.waiting) > cmp.Or(s.maxWaiting, MaxWaiting) || s.held > cmp.Or(s.maxWaitingBytes, MaxWaitingBytes) {
 			s.GiveUp(c)
 		}
 	default: // counted by the kernel without a record, or in a record that was lost
@@ -103,6 +111,20 @@ func (s *Stream) Reached(seq uint32, t time.Duration, c Consumer) {
 	}
 	if n := int32(seq - s.next); n > 0 && len(s.waiting) == 0 {
 		s.skip(uint64(n), t, c)
+	}
+}
+
+// Acked says that the other side has all bytes before seq: what is missing of them was not seen and will not come.
+func (s *Stream) Acked(seq uint32, t time.Duration, c Consumer) {
+	s.StartAt(seq)
+	for int32(seq-s.next) > 0 {
+		to, at := seq, t
+		if len(s.waiting) > 0 && int32(s.waiting[0].Seq-seq) < 0 {
+			to, at = s.waiting[0].Seq, s.waiting[0].Time
+		}
+		s.Stats.GivenUp++
+		s.skip(uint64(to-s.next), at, c)
+		s.release(c)
 	}
 }
 

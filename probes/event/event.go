@@ -108,7 +108,7 @@ func As[T Segment | Datagram | Actor | Established | Close | Listed | Flow | Los
 }
 
 // Bytes returns a value as the record that As reads back; it shares the memory of v.
-func Bytes[T Listed | Flow | Lost | Drops](v *T) Record {
+func Bytes[T Actor | Established | Close | Listed | Flow | Lost | Drops](v *T) Record {
 	return unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v))
 }
 
