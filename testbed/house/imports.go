@@ -31,6 +31,8 @@ var importRules = []importRule{
 	{"agent/stream", nil},
 	{"agent/filter", []string{"agent/model"}},
 	{"agent/protocol/...", []string{"agent/model", "agent/protocol"}},
+	{"agent/protocol/postgresql", []string{"agent/model", "agent/protocol", "agent/protocol/sql"}},
+	{"agent/protocol/mysql", []string{"agent/model", "agent/protocol", "agent/protocol/sql"}},
 	{"agent/protocol/all", []string{"agent/model", "agent/protocol/..."}}, // the list of parsers
 	{"agent/conn", []string{"agent/model", "agent/stream", "agent/protocol/...", "probes/event"}},
 	{"agent/source/...", []string{"agent/source", "probes/event"}},
