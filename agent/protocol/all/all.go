@@ -8,6 +8,8 @@ import (
 	"sonde/agent/protocol/dns"
 	"sonde/agent/protocol/http1"
 	"sonde/agent/protocol/nats"
+	"sonde/agent/protocol/redis"
+	"sonde/agent/protocol/tls"
 )
 
 // Specs returns the protocols in the order in which they are asked about the first bytes of a connection: those with
@@ -16,7 +18,9 @@ func Specs() []protocol.Spec {
 	return []protocol.Spec{
 		nats.Spec(),
 		http1.Spec(),
+		tls.Spec(),
 		dns.TCP(),
 		dns.UDP(),
+		redis.Spec(),
 	}
 }
