@@ -97,6 +97,10 @@ fuzz: ## every fuzz target in turn, T each: make fuzz T=30s
 		done; \
 	done
 
+.PHONY: corpora
+corpora: ## what sonde says of captures by other projects against what those say, as a table ($$SONDE_CORPORA)
+	@cd testbed/corpora && $(GO) test -count=1
+
 .PHONY: bench
 bench: ## what sonde costs the observed server, as ratios in one interleaved run (root)
 	$(GO) run ./testbed/bench
