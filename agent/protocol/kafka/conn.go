@@ -23,6 +23,9 @@ type conn struct {
 	started bool
 	turn    protocol.Dir
 
+	passed [2]uint64 // bytes of each direction before the call at hand
+	next   [2]uint64 // position of the message that comes next
+
 	waiting   protocol.ByID[int32, exchange]
 	mechanism string // that was agreed on
 	raw       bool   // credentials may come without a header around them (SaslHandshake 0)
@@ -52,6 +55,7 @@ func (s *shared) open(start protocol.Start) protocol.Parser {
 		}
 		c.doubt[d] = true
 	}
+	c.passed, c.next = start.Base, start.Base
 	if start.Upgrade != nil {
 		c.client, c.known = start.Client, true
 	}
@@ -66,7 +70,9 @@ func (c *conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	c.begin(d)
 	lost := c.sides[d].Lost()
 	c.sides[d].Feed(p, t)
+	c.passed[d] += uint64(len(p))
 	c.count(d, lost)
+	c.markLost(d)
 }
 
 // Skip implements protocol.Parser.
@@ -74,6 +80,7 @@ func (c *conn) Skip(d protocol.Dir, n uint64, t time.Duration) {
 	c.begin(d)
 	lost := c.sides[d].Lost()
 	c.sides[d].Skip(n, t)
+	c.passed[d] += n
 	c.count(d, lost)
 }
 
@@ -85,6 +92,7 @@ func (c *conn) begin(d protocol.Dir) {
 	c.started, c.turn = true, d
 	if c.sides[d].Lost() {
 		c.sides[d].Resync()
+		c.next[d] = c.passed[d]
 	}
 }
 
@@ -156,6 +164,7 @@ func (c *conn) take(d protocol.Dir, f *protocol.Frame) {
 	} else {
 		c.response(d, f)
 	}
+	c.next[d] += f.Size
 }
 
 // EOF implements protocol.Parser. What is open is still answered when only one direction has ended.

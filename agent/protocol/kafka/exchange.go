@@ -15,6 +15,7 @@ func (c *conn) request(d protocol.Dir, f *protocol.Frame) {
 	w := &c.shared.walk
 	h, guess := judge(f.Head, f.Size, w)
 	if c.raw && (guess != protocol.GuessRequest || probeHeader(f.Head) != protocol.GuessRequest) {
+		c.markAll(d, f, lengthBytes)
 		return // a token of SASL
 	}
 	c.raw = false
@@ -33,6 +34,7 @@ func (c *conn) request(d protocol.Dir, f *protocol.Frame) {
 	}
 	x := exchange{id: h.id, key: h.key, version: h.version, start: f.Start, end: f.End, requestBytes: f.Size}
 	c.describe(&x, h, w, guess == protocol.GuessNo)
+	c.markRequest(d, f)
 	c.ask(&x)
 }
 
@@ -73,6 +75,7 @@ func (c *conn) response(d protocol.Dir, f *protocol.Frame) {
 	id := int32(binary.BigEndian.Uint32(f.Head[lengthBytes:]))
 	x := c.waiting.Get(id)
 	if x == nil {
+		c.markAll(d, f, 2*lengthBytes)
 		c.unasked()
 		return
 	}
@@ -82,6 +85,7 @@ func (c *conn) response(d protocol.Dir, f *protocol.Frame) {
 		return
 	}
 	c.fit, c.doubt[d] = protocol.FitYes, false
+	c.markResponse(d, f, x)
 	for o := c.waiting.Oldest(); o != nil && o.id != id; o = c.waiting.Oldest() {
 		lost, _ := c.waiting.Pop()
 		c.giveUp(&lost, "lost", f.Start)

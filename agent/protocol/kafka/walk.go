@@ -23,6 +23,9 @@ type walk struct {
 	flexible bool
 	end      ending // endExact while nothing stopped it
 
+	hide   func(from, to uint64) // is told what is private, nil when nobody asks
+	hidden int                   // position before which that was done
+
 	name   []byte // topic name of the structure at hand
 	learnt []binding
 
@@ -176,11 +179,20 @@ func (w *walk) tags() bool {
 		if !ok {
 			return false
 		}
+		at := w.at
 		if _, ok = w.take(size); !ok {
 			return false
 		}
+		w.private(at, w.at)
 	}
 	return true
+}
+
+// private says that bytes of the frame are none of a recording's business.
+func (w *walk) private(from, to int) {
+	if w.hide != nil {
+		w.hide(uint64(from), uint64(to))
+	}
 }
 
 func (w *walk) text(f *field) bool {
@@ -189,8 +201,12 @@ func (w *walk) text(f *field) bool {
 		return ok
 	}
 	b, ok := w.take(n)
-	if !ok || f.mark == markNone {
-		return ok
+	if !ok {
+		return false
+	}
+	if f.mark == markNone {
+		w.private(w.at-n, w.at)
+		return true
 	}
 	w.found.odd = w.found.odd || !printable(b)
 	switch f.mark {
@@ -298,7 +314,7 @@ func (w *walk) values(f *field) bool {
 // batches reads the records of a partition.
 func (w *walk) batches() bool {
 	n, ok := w.length(true)
-	w.found.batches = true
+	w.found.batches = ok
 	if !ok || n <= 0 {
 		return ok
 	}
@@ -309,6 +325,9 @@ func (w *walk) batches() bool {
 	w.found.records += count
 	w.found.recordsHidden = w.found.recordsHidden || !known
 	w.found.batchBytes += uint64(n)
+	if w.hide != nil {
+		w.hideRecords(n)
+	}
 	_, ok = w.take(n)
 	return ok
 }
