@@ -7,6 +7,7 @@ import (
 	"sonde/agent/protocol"
 	"sonde/agent/protocol/dns"
 	"sonde/agent/protocol/http1"
+	"sonde/agent/protocol/kafka"
 	"sonde/agent/protocol/nats"
 	"sonde/agent/protocol/redis"
 	"sonde/agent/protocol/tls"
@@ -19,6 +20,7 @@ func Specs() []protocol.Spec {
 		nats.Spec(),
 		http1.Spec(),
 		tls.Spec(),
+		kafka.Spec(),
 		dns.TCP(),
 		dns.UDP(),
 		redis.Spec(),
