@@ -16,6 +16,8 @@
 //
 // Answers are matched to requests in order. The first message shows which direction carries requests. A turn that is no
 // message, but is answered by one, is reported without a method: that is the 400 a server gives to garbage. A client that
+// sent a Content-Length that is none is taken to have sent no body if a request follows at once (servers differ: some
+// refuse, some go on, and that is how requests are smuggled). One that
 // sent Expect: 100-continue and got a final answer may go on with the body or with the next request: both are understood.
 //
 // # Fields

@@ -120,6 +120,14 @@ func (c *Conn) seal(e *exchange) {
 	}
 }
 
+// sealBefore seals the request whose body turned out to be none, now that the head behind it was read.
+func (c *Conn) sealBefore(s *side) {
+	e, pos := c.sending, s.pos
+	s.pos = s.from
+	c.seal(e)
+	s.pos, e.request.RequestEnd = pos, s.first
+}
+
 // sealAnswer sets the sizes of an answer as far as it came.
 func (c *Conn) sealAnswer(e *exchange) {
 	s := &c.side[c.dir.Other()]

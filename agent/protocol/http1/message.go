@@ -135,6 +135,9 @@ func (c *Conn) message(d protocol.Dir, s *side, h *head, p []byte, t time.Durati
 // request begins an exchange.
 func (c *Conn) request(d protocol.Dir, s *side, h *head) *exchange {
 	c.learn(d)
+	if s.doubt.tried && c.sending != nil {
+		c.sealBefore(s)
+	}
 	s.strict, s.doubt = false, doubt{}
 	c.noteTurn(s)
 	if len(c.queue) >= MaxQueue {
@@ -173,6 +176,9 @@ func (c *Conn) requestBody(s *side, h *head, t time.Duration) {
 	case h.coded || h.badLength: // the server cannot know either, and will say so
 		s.enter(unframed)
 		s.chunked = false
+		if !h.coded { // or takes it for none, and what looks like a request behind it for one
+			s.try()
+		}
 	case h.length > 0:
 		s.enter(inBody)
 		s.left = h.length
@@ -217,7 +223,7 @@ func (c *Conn) begins(e *exchange, s *side, h *head) {
 		e.http.Version = c.shared.intern(h.version, MaxField)
 	}
 	r := &c.side[c.dir]
-	if e == c.sending && (r.state == unframed || r.state == outOfStep) {
+	if e == c.sending && (r.state == unframed || r.state == outOfStep || r.doubt.tried) {
 		c.seal(e)
 	}
 }
