@@ -7,7 +7,9 @@ import (
 	"sonde/agent/protocol"
 	"sonde/agent/protocol/dns"
 	"sonde/agent/protocol/http1"
+	"sonde/agent/protocol/http2"
 	"sonde/agent/protocol/kafka"
+	"sonde/agent/protocol/mqtt"
 	"sonde/agent/protocol/nats"
 	"sonde/agent/protocol/redis"
 	"sonde/agent/protocol/tls"
@@ -18,11 +20,13 @@ import (
 func Specs() []protocol.Spec {
 	return []protocol.Spec{
 		nats.Spec(),
+		http2.Spec(),
 		http1.Spec(),
 		tls.Spec(),
 		kafka.Spec(),
 		dns.TCP(),
 		dns.UDP(),
 		redis.Spec(),
+		mqtt.Spec(),
 	}
 }

@@ -94,6 +94,10 @@ func (c *Conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	}
 	c.turn(d)
 	lost := c.side[d].Lost()
+	if lost && fills(p) {
+		c.side[d].Resync()
+		lost = false
+	}
 	c.side[d].Feed(p, t)
 	if c.side[d].Lost() {
 		c.bad[d] = c.bad[d] || !lost
@@ -113,6 +117,19 @@ func (c *Conn) Skip(d protocol.Dir, n uint64, t time.Duration) {
 	if c.side[d].Lost() {
 		c.miss(lost, t)
 	}
+}
+
+// fills tells whether bytes that came behind a gap are frames from the first to the last: they begin where a segment does,
+// and hardly anything else ends with it as well.
+func fills(p []byte) bool {
+	for len(p) > 0 {
+		size, state := frameSize(p)
+		if state != protocol.Done || size > uint64(len(p)) || !bytes.HasSuffix(p[:size], lineEnd) {
+			return false
+		}
+		p = p[size:]
+	}
+	return true
 }
 
 // miss notes bytes that passed out of step; already says that the direction was before.

@@ -35,7 +35,8 @@
 //
 // # What is certain after a gap
 //
-// A gap inside a payload does no harm. Over a control line the direction is out of step until its next turn. Replies are
+// A gap inside a payload does no harm. Over a control line the direction is out of step until its next turn, or until
+// a segment that frames fill from its first byte to its last. Replies are
 // found by their subject, which hardly anybody uses twice, and are not affected. For answers in order everything that waits
 // is "lost", and so is what is asked within settle after it: a server that still owes an answer then is none that works.
 //

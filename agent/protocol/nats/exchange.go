@@ -32,7 +32,7 @@ func (c *Conn) begin(f *protocol.Frame, api string) *exchange {
 	r := &e.request
 	r.Protocol, r.Start, r.RequestEnd, r.End, r.RequestBytes = model.ProtocolNATS, f.Start, f.End, f.End, f.Size
 	e.detail = model.Messaging{
-		System: "nats", API: api, APIVersion: -1, CorrelationID: -1, Partition: -1, Offset: -1, QoS: -1, ClientID: c.name,
+		System: "nats", API: api, APIVersion: -1, CorrelationID: -1, Partition: -1, Offset: -1, QoS: -1, Messages: -1, ClientID: c.name,
 	}
 	return e
 }
@@ -105,7 +105,7 @@ var acknowledgements = [...]struct{ word, operation string }{
 // asks reads the subject of a request to JetStream.
 func (e *exchange) asks(subject string) {
 	d := &e.detail
-	d.Operation, d.OperationType, d.Messages = "", "", 0
+	d.Operation, d.OperationType, d.Messages = "", "", -1
 	if rest, ok := strings.CutPrefix(subject, pullPrefix); ok {
 		d.Operation, d.OperationType = "poll", "receive"
 		stream, consumer, _ := strings.Cut(rest, ".")
