@@ -31,8 +31,11 @@ type Decoder struct {
 	pass    uint64 // bytes of an overlong string that are still to come
 }
 
-// Reset makes d ready for the first block of a connection.
+// Reset makes d ready for the first block of a connection. The memory of a table of the usual size is kept.
 func (d *Decoder) Reset(s *Scratch) {
+	if cap(d.table.bytes) > 2*DefaultTable {
+		d.table = table{}
+	}
 	d.scratch, d.pass = s, 0
 	d.table.reset(true)
 }
