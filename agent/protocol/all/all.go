@@ -11,6 +11,7 @@ import (
 	"sonde/agent/protocol/kafka"
 	"sonde/agent/protocol/mqtt"
 	"sonde/agent/protocol/nats"
+	"sonde/agent/protocol/quic"
 	"sonde/agent/protocol/redis"
 	"sonde/agent/protocol/tls"
 )
@@ -25,6 +26,7 @@ func Specs() []protocol.Spec {
 		tls.Spec(),
 		kafka.Spec(),
 		dns.TCP(),
+		quic.Spec(),
 		dns.UDP(),
 		redis.Spec(),
 		mqtt.Spec(),

@@ -231,3 +231,6 @@ func curveOf(p []byte, cipher string) string {
 	r := reader{p[handshakeHeader+1:]}
 	return groupName(r.u16())
 }
+
+// Answered reports whether there was a ServerHello that is no HelloRetryRequest.
+func (h *Hello) Answered() bool { return h.hasServer }
