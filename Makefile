@@ -105,6 +105,10 @@ corpora: ## what sonde says of captures by other projects against what those say
 bench: ## what sonde costs the observed server, as ratios in one interleaved run (root)
 	$(GO) run ./testbed/bench
 
+.PHONY: bench-engine
+bench-engine: ## how many requests a second one core parses, from a recorded run of 100,000 (root)
+	$(GO) run ./testbed/bench/engine
+
 .PHONY: lint
 lint: ## go vet, golangci-lint, clang-format
 	$(GO) vet -tags kernel ./...

@@ -20,7 +20,6 @@ func (c *Conn) mark(d protocol.Dir, s *side, from state, p []byte, at uint64) {
 		kept := len(p) - len(bytes.TrimRight(p, "0\r\n"))
 		m.Hide(d, at, end-uint64(kept), protocol.FillAll)
 	case inTrailer:
-		m.Hide(d, at, end, protocol.FillText)
 		markLines(m, d, p, at)
 	}
 	if s.state == atHead && len(s.buf) > 0 {
