@@ -105,12 +105,12 @@ func (a around) Run(ctx context.Context, to source.Receiver) error {
 // Stats returns the counts so far.
 func (r *Recorder) Stats() Stats {
 	s := r.stats
-	s.Bytes = r.w.written
+	s.Bytes = r.w.written.Load()
 	return s
 }
 
 // Err returns why nothing is written any more, nil while it is.
-func (r *Recorder) Err() error { return r.w.err }
+func (r *Recorder) Err() error { return r.w.err() }
 
 // Record implements source.Receiver.
 func (r *Recorder) Record(record source.Record) {
@@ -147,7 +147,7 @@ func (r *Recorder) Tick(now time.Duration) {
 		r.w.flush()
 	}
 	if r.full != nil {
-		r.full(r.w.written)
+		r.full(r.w.written.Load())
 	}
 }
 
@@ -171,7 +171,7 @@ func (r *Recorder) Identify(identify func(uint32, time.Duration, string, uint64)
 		r.processes[k] = p
 		text, err := json.Marshal(p)
 		if err != nil {
-			r.w.err = err
+			r.w.failed.Store(&err)
 			return p
 		}
 		h := r.insert(frameProcess)

@@ -276,6 +276,8 @@ func TestRecordingThatWasNotEndedSaysSo(t *testing.T) {
 		in.Tick(time.Second)
 		in.Tick(3 * time.Second) // flushes
 	})).Run(context.Background(), &told{})
+	close(r.w.full) // as if the process were killed once the disk has everything
+	<-r.w.done
 	to := &told{}
 	s, err := Open(bytes.NewReader(out.Bytes()), nil)
 	if err != nil {

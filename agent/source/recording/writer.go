@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -29,23 +30,35 @@ type blockHeader struct {
 
 const blockHeaderSize = 40
 
-// writer puts frames into blocks. After an error it writes nothing more.
+// writer puts frames into blocks. A goroutine of its own compresses and writes them, because the one that gives the frames
+// also empties the kernel's ring. After an error it writes nothing more.
 type writer struct {
-	out     io.Writer
-	zstd    *zstd.Encoder
-	block   []byte
-	packed  []byte
-	header  blockHeader
-	written uint64
-	err     error
+	block  []byte
+	header blockHeader
+
+	full    chan block // to be compressed; bounded, so that a slow disk holds up the reading of the ring, where losses are counted
+	empty   chan []byte
+	done    chan struct{}
+	written atomic.Uint64
+	failed  atomic.Pointer[error]
 }
+
+// block is what goes to the goroutine that writes.
+type block struct {
+	header blockHeader
+	plain  []byte
+}
+
+// maxBlocks is the number of blocks that wait for the disk.
+const maxBlocks = 16
 
 func newWriter(out io.Writer, meta Meta) (*writer, error) {
 	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		return nil, fmt.Errorf("recording: %w", err)
 	}
-	w := &writer{out: out, zstd: encoder, block: make([]byte, 0, blockBytes+maxFrame)}
+	w := &writer{full: make(chan block, maxBlocks), empty: make(chan []byte, maxBlocks), done: make(chan struct{})}
+	w.block = w.buffer()
 	text, err := json.Marshal(meta)
 	if err != nil {
 		return nil, fmt.Errorf("recording: %w", err)
@@ -56,17 +69,39 @@ func newWriter(out io.Writer, meta Meta) (*writer, error) {
 	b := append([]byte(fileMagic), byte(Version), 0, 0, 0)
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(text)))
 	b = append(b, text...)
-	w.write(binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli)))
-	return w, w.err
+	w.write(out, binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli)))
+	if err := w.err(); err != nil {
+		return nil, err
+	}
+	go w.run(out, encoder)
+	return w, nil
 }
 
-func (w *writer) write(p []byte) {
-	if w.err != nil {
+func (w *writer) err() error {
+	if p := w.failed.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+func (w *writer) write(out io.Writer, p []byte) {
+	if w.failed.Load() != nil {
 		return
 	}
-	n, err := w.out.Write(p)
-	w.written += uint64(n)
-	w.err = err
+	n, err := out.Write(p)
+	w.written.Add(uint64(n))
+	if err != nil {
+		w.failed.Store(&err)
+	}
+}
+
+func (w *writer) buffer() []byte {
+	select {
+	case b := <-w.empty:
+		return b[:0]
+	default:
+		return make([]byte, 0, blockBytes+blockBytes/8)
+	}
 }
 
 // frame adds a frame: its size, kind and body, padded so that each body begins at a multiple of eight and can be read in
@@ -90,30 +125,46 @@ func (w *writer) frame(kind frameKind, at int64, body []byte) {
 	}
 }
 
-// flush writes the block at hand.
+// flush hands over the block at hand.
 func (w *writer) flush() {
-	if len(w.block) == 0 || w.err != nil {
-		w.block = w.block[:0]
+	if len(w.block) == 0 || w.failed.Load() != nil {
+		w.block, w.header = w.block[:0], blockHeader{}
 		return
 	}
-	w.packed = w.zstd.EncodeAll(w.block, w.packed[:0])
-	h := &w.header
-	copy(h.Magic[:], blockMagic)
-	h.Stored, h.Plain, h.Checksum = uint32(len(w.packed)), uint32(len(w.block)), crc32.Checksum(w.packed, castagnoli)
-	b, err := binary.Append(make([]byte, 0, blockHeaderSize+len(w.packed)), binary.LittleEndian, h)
-	if err != nil {
-		w.err = err
-		return
+	w.full <- block{w.header, w.block} // the goroutine takes from it until end
+	w.block, w.header = w.buffer(), blockHeader{}
+}
+
+// run compresses and writes blocks until there are no more.
+func (w *writer) run(out io.Writer, encoder *zstd.Encoder) {
+	defer close(w.done)
+	var packed, b []byte
+	for next := range w.full {
+		packed = encoder.EncodeAll(next.plain, packed[:0])
+		h := &next.header
+		copy(h.Magic[:], blockMagic)
+		h.Stored, h.Plain, h.Checksum = uint32(len(packed)), uint32(len(next.plain)), crc32.Checksum(packed, castagnoli)
+		var err error
+		if b, err = binary.Append(b[:0], binary.LittleEndian, h); err != nil { // not for a struct of fixed size
+			w.failed.Store(&err)
+			continue
+		}
+		binary.LittleEndian.PutUint32(b[blockHeaderSize-4:], crc32.Checksum(b[:blockHeaderSize-4], castagnoli))
+		b = append(b, packed...)
+		w.write(out, b)
+		select {
+		case w.empty <- next.plain:
+		default:
+		}
 	}
-	binary.LittleEndian.PutUint32(b[blockHeaderSize-4:], crc32.Checksum(b[:blockHeaderSize-4], castagnoli))
-	w.write(append(b, w.packed...))
-	w.block, w.header = w.block[:0], blockHeader{}
+	_ = encoder.Close() // has written everything already
 }
 
 // end writes what is left and the mark of an orderly end.
 func (w *writer) end() error {
 	w.frame(frameEnd, 0, nil)
 	w.flush()
-	_ = w.zstd.Close() // has written everything already
-	return w.err
+	close(w.full)
+	<-w.done
+	return w.err()
 }
