@@ -34,7 +34,7 @@ func (a *Aggregator) Request(r *model.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch {
-	case r.HTTP == nil || (r.Role != model.RoleServer && r.Role != model.RoleClient):
+	case r.HTTP == nil || r.RPC != nil || (r.Role != model.RoleServer && r.Role != model.RoleClient):
 		*a.unaggregated.at(protocolKey{r.Protocol, r.Role}, a.now)++
 	case r.Role == model.RoleServer:
 		a.server.recently(place(r), a.serverKey(r), a.now).observe(r.Duration(), a.httpBounds)

@@ -4,6 +4,8 @@ package aggregate
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 
 	"sonde/agent/model"
@@ -128,9 +130,20 @@ func TestRequestsWithoutMetricAreCounted(t *testing.T) {
 	r.Role = model.RoleWire
 	a.Request(&r)
 	a.Request(&model.Request{Role: model.RoleClient})
-	got := family(a.Snapshot(), model.MetricRequestsUnaggregated)
-	if len(got) != 2 || text(got[0].Labels) != "protocol=http role=wire" || text(got[1].Labels) != "role=client" {
+	call := serverRequest("POST", 200) // is carried by HTTP and no HTTP request, by the conventions
+	call.Protocol, call.RPC = model.ProtocolGRPC, &model.RPC{}
+	a.Request(&call)
+	s := a.Snapshot()
+	var got []string
+	for _, s := range family(s, model.MetricRequestsUnaggregated) {
+		got = append(got, text(s.Labels))
+	}
+	slices.Sort(got)
+	if strings.Join(got, ", ") != "protocol=grpc role=server, protocol=http role=wire, role=client" {
 		t.Errorf("got %v", got)
+	}
+	if n := len(family(s, model.MetricHTTPServerDuration)); n != 0 {
+		t.Errorf("%d series of HTTP", n)
 	}
 }
 
