@@ -9,6 +9,7 @@ import (
 	"sonde/agent/protocol/http1"
 	"sonde/agent/protocol/http2"
 	"sonde/agent/protocol/kafka"
+	"sonde/agent/protocol/memcached"
 	"sonde/agent/protocol/mqtt"
 	"sonde/agent/protocol/nats"
 	"sonde/agent/protocol/quic"
@@ -28,6 +29,7 @@ func Specs() []protocol.Spec {
 		dns.TCP(),
 		quic.Spec(),
 		dns.UDP(),
+		memcached.Spec(),
 		redis.Spec(),
 		mqtt.Spec(),
 	}
