@@ -15,6 +15,7 @@ import (
 	"sonde/agent/protocol/quic"
 	"sonde/agent/protocol/redis"
 	"sonde/agent/protocol/tls"
+	"sonde/agent/protocol/websocket"
 )
 
 // Specs returns the protocols in the order in which they are asked about the first bytes of a connection: those with
@@ -32,5 +33,6 @@ func Specs() []protocol.Spec {
 		memcached.Spec(),
 		redis.Spec(),
 		mqtt.Spec(),
+		websocket.Spec(),
 	}
 }

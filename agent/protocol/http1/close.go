@@ -10,9 +10,12 @@ import (
 )
 
 // EOF implements protocol.Parser.
-func (c *Conn) EOF(d protocol.Dir, _ time.Duration) {
+func (c *Conn) EOF(d protocol.Dir, t time.Duration) {
 	s := &c.side[d]
 	s.ended = true
+	if c.inner != nil {
+		c.inner.EOF(d, t)
+	}
 	if c.known && d != c.dir && c.cur != nil {
 		c.endAnswer(s)
 	}
@@ -46,6 +49,9 @@ func (c *Conn) Close(e protocol.Close) {
 	}
 	c.queue = c.queue[:0]
 	c.leave()
+	if c.inner != nil {
+		c.inner.Close(e)
+	}
 }
 
 // endAnswer ends the answer being read if its end is that of its direction. One whose framing was lost may hold the answers

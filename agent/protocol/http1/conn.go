@@ -65,6 +65,8 @@ type Conn struct {
 	cur     *exchange   // the request whose answer is being read
 	held    []*exchange // answered after the client had ended its direction: did the answer arrive?
 
+	inner protocol.Parser // follows the connection once HTTP is over
+
 	ghosts int // answers to come of requests given up at MaxQueue, all older than queue
 	pipeline
 }
@@ -79,6 +81,9 @@ func (c *Conn) Joined() {
 // Pending reports the number of requests that wait for the end of their answer, or for Close to tell whether it arrived.
 func (c *Conn) Pending() int {
 	n := len(c.held)
+	if c.inner != nil {
+		n += c.inner.Pending()
+	}
 	for _, e := range c.queue {
 		if !e.guess {
 			n++
@@ -107,6 +112,10 @@ func (c *Conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	if len(p) == 0 {
 		return
 	}
+	if c.inner != nil {
+		c.inner.Feed(d, p, t)
+		return
+	}
 	s := c.begin(d, t)
 	for len(p) > 0 {
 		from, at := s.state, s.pos
@@ -114,13 +123,20 @@ func (c *Conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 		if c.shared.env.Marks != nil && n > 0 {
 			c.mark(d, s, from, p[:n], at)
 		}
-		p = p[n:]
+		if p = p[n:]; c.inner != nil && len(p) > 0 {
+			c.inner.Feed(d, p, t)
+			return
+		}
 	}
 }
 
 // Skip implements protocol.Parser.
 func (c *Conn) Skip(d protocol.Dir, n uint64, t time.Duration) {
 	if n == 0 {
+		return
+	}
+	if c.inner != nil {
+		c.inner.Skip(d, n, t)
 		return
 	}
 	s := c.begin(d, t)

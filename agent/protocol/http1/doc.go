@@ -12,7 +12,8 @@
 // line belong to no message (RFC 9112 2.2); a line that begins with white space goes on with the field before (5.2). A body
 // ends by RFC 9112 6.3: none after HEAD, 1xx, 204, 304 and in CONNECT; chunked comes before Content-Length; a response with
 // neither ends with its direction. Interim answers (1xx) are added to the size of the final one. Behind 101, and behind 2xx
-// to CONNECT, there is no HTTP any more and everything is passed over.
+// to CONNECT, there is no HTTP any more: what follows goes to the parser of the protocol that was agreed on, or to detection
+// by first bytes (protocol.Env.Open). A request that was upgraded to HTTP/2 is left to it, because its answer comes there.
 //
 // Answers are matched to requests in order. The first message shows which direction carries requests. A turn that is no
 // message, but is answered by one, is reported without a method: that is the 400 a server gives to garbage. A client that

@@ -235,8 +235,7 @@ func (c *Conn) responseBody(s *side, e *exchange, h *head, t time.Duration) {
 		if h.status == 101 {
 			e.http.Upgrade = c.shared.intern(bytes.ToLower(h.upgrade), MaxField)
 		}
-		c.answered(t)
-		c.leave()
+		c.switches(e, h, t)
 	case e.head || h.status == 204 || h.status == 304:
 		c.messageEnd(c.dir.Other(), t)
 	case h.chunked:

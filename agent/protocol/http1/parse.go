@@ -20,13 +20,14 @@ type head struct {
 
 // fields are the header fields that matter. A field that came twice has its first value, unless RFC 9110 joins them.
 type fields struct {
-	host, agent, upgrade []byte
-	length               uint64
-	hasLength            bool
-	badLength            bool // not a number, or two different ones (RFC 9112 6.3)
-	coded                bool // has a transfer coding other than identity
-	chunked              bool // the last one is chunked
-	expects              bool // Expect: 100-continue
+	host, agent, upgrade    []byte
+	subprotocol, extensions []byte // of WebSocket (RFC 6455 11.3)
+	length                  uint64
+	hasLength               bool
+	badLength               bool // not a number, or two different ones (RFC 9112 6.3)
+	coded                   bool // has a transfer coding other than identity
+	chunked                 bool // the last one is chunked
+	expects                 bool // Expect: 100-continue
 }
 
 // scan reads the head that p begins with and returns its length, the empty line included. It returns 0 when the head goes
@@ -133,6 +134,12 @@ func (h *head) field(l []byte) {
 	case 't':
 		if v, ok := value(l, "transfer-encoding"); ok {
 			h.transferEncoding(v)
+		}
+	case 's':
+		if v, ok := value(l, "sec-websocket-protocol"); ok && h.subprotocol == nil {
+			h.subprotocol = v
+		} else if v, ok := value(l, "sec-websocket-extensions"); ok && h.extensions == nil {
+			h.extensions = v
 		}
 	case 'e':
 		if v, ok := value(l, "expect"); ok {

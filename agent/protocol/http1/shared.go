@@ -131,6 +131,9 @@ func (c *Conn) Release() {
 	if c.cur != nil {
 		s.recycle(c.cur)
 	}
+	if c.inner != nil {
+		c.inner.Release()
+	}
 	*c = Conn{shared: s, queue: c.queue[:0], held: c.held[:0]}
 	if len(s.conns) < maxFree {
 		s.conns = append(s.conns, c)
