@@ -177,16 +177,35 @@ func (sh *shared) decrypt(a *attempt, side int, k *packet, p []byte) (payload []
 
 // short takes a packet with a short header. Behind the ServerHello, one of the client says that it has all keys.
 func (x *datagram) short(p []byte) {
-	for _, a := range x.c.attempts {
-		to := a.ids[ofServer]
-		if a.side(x.dir) != ofClient || !a.said[ofServer] || len(p) < 1+int(to.size) || idOf(p[1:1+to.size]) != to {
-			continue
-		}
-		x.charge(a)
-		a.hello.Facts.Established = true
-		x.c.report(a, model.OutcomeOK, "", "", x.time)
+	a := x.c.findShort(x.dir, p)
+	if a == nil {
 		return
 	}
+	x.charge(a)
+	a.hello.Facts.Established = true
+	x.c.report(a, model.OutcomeOK, "", "", x.time)
+}
+
+// findShort returns the answered attempt that a client's packet belongs to. A client may have changed to an identifier that
+// it was given encrypted (RFC 9000 5.1.1): then it is told only where there is no other attempt.
+func (c *conn) findShort(d protocol.Dir, p []byte) *attempt {
+	var only *attempt
+	answered := 0
+	for _, a := range c.attempts {
+		if a.side(d) != ofClient || !a.said[ofServer] {
+			continue
+		}
+		to := a.ids[ofServer]
+		if len(p) > int(to.size) && idOf(p[1:1+to.size]) == to {
+			return a
+		}
+		only = a
+		answered++
+	}
+	if answered > 1 {
+		return nil
+	}
+	return only
 }
 
 // Errors of the transport (RFC 9000 20.1). Those of cryptoError and above are TLS alerts.

@@ -28,6 +28,7 @@ const (
 	extEarlyData         = 42
 	extSupportedVersions = 43
 	extKeyShare          = 51
+	extKeyShareDraft     = 40 // to draft 22 of TLS 1.3
 )
 
 const (
@@ -114,7 +115,7 @@ func (h *Hello) Server(p []byte) bool {
 		switch kind {
 		case extSupportedVersions:
 			version = e.u16()
-		case extKeyShare:
+		case extKeyShare, extKeyShareDraft:
 			f.Curve = groupName(e.u16())
 		case extPreSharedKey:
 			f.Resumed = true
