@@ -236,8 +236,16 @@ func (c *conn) readHead(d protocol.Dir, s *side, p []byte, t time.Duration) int 
 // frameBegin is called behind a frame's header.
 func (c *conn) frameBegin(d protocol.Dir, s *side, t time.Duration) {
 	f := readFrame(s.head[:])
-	if b := &s.block; !f.legal() || b.open != (f.typ == typeContinuation) || b.open && f.stream != b.stream {
-		c.miss(maxMisses / 2)
+	ok := f.legal()
+	if c.fit != protocol.FitYes {
+		ok = f.plausible()
+	}
+	if b := &s.block; !ok || b.open != (f.typ == typeContinuation) || b.open && f.stream != b.stream {
+		speaks := maxMisses / 2
+		if s.fresh {
+			speaks = maxMisses
+		}
+		c.miss(speaks)
 		c.lose(d, s, t)
 		return
 	}
@@ -272,8 +280,13 @@ func (c *conn) prefix(d protocol.Dir, s *side, t time.Duration) {
 		return
 	}
 	s.state, s.left, s.pad = inBody, body-pad, pad
-	if s.holed && f.isBlock() {
+	switch {
+	case s.holed && f.isBlock():
 		s.block.broken = true
+	case f.typ == typeData:
+		if st := c.stream(f.stream); st != nil {
+			st.calls[c.index(d)].begin(s.left)
+		}
 	}
 	if s.left == 0 {
 		c.padding(d, s, t)
@@ -322,6 +335,14 @@ func (c *conn) account(d protocol.Dir, s *side, n uint64, t time.Duration) {
 			st.account(c.isClient(d), n, t)
 		}
 	}
+}
+
+// index returns the place of a direction in stream.calls.
+func (c *conn) index(d protocol.Dir) int {
+	if c.isClient(d) {
+		return 0
+	}
+	return 1
 }
 
 func (c *conn) isClient(d protocol.Dir) bool { return c.known && d == c.client }

@@ -94,17 +94,32 @@ func grpcMessage(s *shared, b []byte) string {
 	return s.intern(out, model.MaxText)
 }
 
-// messages counts the messages of a direction of a call: each has a prefix of five bytes, a flag and its length.
+// prefixSize is the number of bytes in front of a message: a flag and its length.
+const prefixSize = 5
+
+// messages counts the messages of a direction of a call.
 type messages struct {
-	prefix [5]byte
+	prefix [prefixSize]byte
 	have   uint8  // bytes in prefix
 	left   uint64 // bytes of the message at hand
 	count  uint64
-	off    bool // a prefix was not seen: the rest cannot be counted
+	off    bool // out of step
+	missed bool // messages may have passed uncounted
 	ended  bool
+	frame  uint64 // bytes of the DATA frame that begins; 0 inside of it
 }
 
+// begin is called before the payload of a DATA frame, which has n bytes.
+func (m *messages) begin(n uint64) { m.frame = n }
+
 func (m *messages) feed(p []byte) {
+	n := m.frame
+	if m.frame = 0; m.off {
+		if len(p) < prefixSize || p[0] > 1 || prefixSize+uint64(binary.BigEndian.Uint32(p[1:])) != n {
+			return
+		}
+		m.off, m.have, m.left = false, 0, 0 // a message that fills its frame: most do
+	}
 	for len(p) > 0 && !m.off {
 		if m.left > 0 {
 			n := min(m.left, uint64(len(p)))
@@ -115,11 +130,11 @@ func (m *messages) feed(p []byte) {
 		n := copy(m.prefix[m.have:], p)
 		m.have += uint8(n)
 		p = p[n:]
-		if int(m.have) < len(m.prefix) {
+		if m.have < prefixSize {
 			return
 		}
 		if m.prefix[0] > 1 { // compressed or not; anything else is no prefix
-			m.off = true
+			m.lose()
 			return
 		}
 		m.count++
@@ -128,15 +143,19 @@ func (m *messages) feed(p []byte) {
 }
 
 func (m *messages) skip(n uint64) {
-	if n > m.left || m.have > 0 {
-		m.off = true
+	if m.frame = 0; n > m.left || m.have > 0 {
+		m.lose()
 		return
 	}
 	m.left -= n
 }
 
-// lose says that frames may have passed unseen, unless the direction had ended.
-func (m *messages) lose() { m.off = m.off || !m.ended }
+// lose says that data may have passed unseen, unless the direction had ended.
+func (m *messages) lose() {
+	if !m.ended {
+		m.off, m.missed = true, true
+	}
+}
 
 func (m *messages) end() { m.ended = true }
 
@@ -145,7 +164,7 @@ func (st *stream) setCall() {
 	r := &st.rpc
 	r.Method = strings.TrimPrefix(st.http.Path, "/")
 	r.RequestMessages, r.ResponseMessages = st.calls[0].count, st.calls[1].count
-	r.MessagesUncounted = st.calls[0].off || st.calls[1].off
+	r.MessagesUncounted = st.calls[0].missed || st.calls[1].missed
 }
 
 // infer sets the status that gRPC's rules give a call without one.

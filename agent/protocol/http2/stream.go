@@ -181,7 +181,7 @@ func (st *stream) data(client bool, p []byte, t time.Duration) {
 		st.calls[0].feed(p)
 		return
 	}
-	if m := &st.calls[1]; st.rpc.FirstMessage == 0 && m.count == 0 && m.have == 0 && !m.off && len(p) > 0 {
+	if m := &st.calls[1]; st.rpc.FirstMessage == 0 && m.have == 0 && !m.missed {
 		st.rpc.FirstMessage = t
 	}
 	st.calls[1].feed(p)

@@ -111,6 +111,10 @@ func (k *talk) request(id uint32, path string, ends bool) *talk {
 	return k.headers(k.client, id, ":method= GET\n:scheme= http\n:path= "+path+"\n:authority= example.org\nuser-agent= test/1", ends)
 }
 
+func headersOf(k *talk, id uint32, path string) xhttp2.HeadersFrameParam {
+	return xhttp2.HeadersFrameParam{StreamID: id, EndHeaders: true, EndStream: true, BlockFragment: k.client.fields(":method= GET\n:scheme= http\n:path= " + path)}
+}
+
 func (k *talk) answer(id uint32, status string, ends bool) *talk {
 	return k.headers(k.server, id, ":status= "+status+"\nserver= nginx", ends)
 }
