@@ -12,6 +12,7 @@ import (
 	"sonde/agent/protocol/memcached"
 	"sonde/agent/protocol/mqtt"
 	"sonde/agent/protocol/nats"
+	"sonde/agent/protocol/postgresql"
 	"sonde/agent/protocol/quic"
 	"sonde/agent/protocol/redis"
 	"sonde/agent/protocol/tls"
@@ -24,6 +25,7 @@ func Specs() []protocol.Spec {
 	return []protocol.Spec{
 		nats.Spec(),
 		http2.Spec(),
+		postgresql.Spec(),
 		http1.Spec(),
 		tls.Spec(),
 		kafka.Spec(),

@@ -89,7 +89,7 @@ func (s *Sanitiser) Read(query []byte, src Source) Statement {
 		text = bytes.TrimRight(text, " \t\r\n")
 	}
 	st.Text, st.Cut = s.text(text, st.Cut)
-	st.Summary = s.intern(s.valid(s.sum, MaxSummary))
+	st.Summary = s.Intern(s.valid(s.sum, MaxSummary))
 	s.names(&st)
 	return st
 }
@@ -119,7 +119,7 @@ func (s *Sanitiser) retreat() {
 // text cuts b to what is kept, on a rune boundary.
 func (s *Sanitiser) text(b []byte, cut bool) (string, bool) {
 	valid := s.valid(b, model.MaxText)
-	return s.intern(valid), cut || len(b) > model.MaxText
+	return s.Intern(valid), cut || len(b) > model.MaxText
 }
 
 // valid returns the first limit bytes of b, whole runes of UTF-8 only.
@@ -158,9 +158,9 @@ func unquote(name string) string {
 	return name
 }
 
-// intern returns b as a string, without allocating when the same bytes came lately. A flood of new strings pushes out old
-// ones and costs no more than their copies.
-func (s *Sanitiser) intern(b []byte) string {
+// Intern returns b as a string, without allocating when the same bytes came lately. A flood of new strings pushes out old
+// ones and costs no more than their copies. Parsers use it for the names on their connections too.
+func (s *Sanitiser) Intern(b []byte) string {
 	if len(b) == 0 {
 		return ""
 	}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package postgresql
+
+import (
+	"time"
+
+	"sonde/agent/model"
+	"sonde/agent/protocol"
+	"sonde/agent/protocol/sql"
+)
+
+// statement is what is kept of a text.
+type statement struct {
+	text, summary, procedure string
+	cut                      bool
+	batch                    int
+}
+
+// Commands, as the protocol names them. Where one stands for several messages, the order tells which is the more telling.
+const (
+	commandStartup  = "Startup"
+	commandSSL      = "SSLRequest"
+	commandGSS      = "GSSENCRequest"
+	commandCancel   = "CancelRequest"
+	commandEnd      = "Terminate"
+	commandQuery    = "Query"
+	commandExecute  = "Execute"
+	commandFunction = "FunctionCall"
+	commandParse    = "Parse"
+	commandDescribe = "Describe"
+	commandBind     = "Bind"
+	commandClose    = "Close"
+)
+
+// exchange is a request that waits for its answer.
+type exchange struct {
+	command string
+	statement
+	user        string
+	group, turn uint32 // that it belongs to
+	silent      bool   // a Sync alone: there is nothing to report
+	todo, syncs int    // Executes and Syncs (or their like) whose end is still to come
+
+	start, requestEnd time.Duration
+	response, end     time.Duration
+	sent, received    uint64
+
+	status, condition string
+	failed, skipped   bool
+	done              int // statements that have completed
+	tag               tag // of the last that did
+	rows              [3]uint64
+	seen              uint64 // DataRows
+	known             bool   // rows are
+}
+
+// tag is what a CommandComplete counts.
+type tag uint8
+
+const (
+	tagNone tag = iota
+	tagReturned
+	tagAffected
+)
+
+// extend adds a message of the client.
+func (e *exchange) extend(f *protocol.Frame) {
+	if e.sent == 0 {
+		e.start = f.Start
+	}
+	e.requestEnd = max(e.requestEnd, f.End)
+	e.sent += f.Size
+}
+
+// answer adds a message of the server.
+func (e *exchange) answer(f *protocol.Frame) {
+	if e.response == 0 {
+		e.response = f.Start
+	}
+	e.end = f.End
+	e.received += f.Size
+}
+
+// push makes e wait for its answer. A client that asks for more before it has the answer to what it asked in an earlier
+// turn does not wait.
+func (c *conn) push(e exchange) {
+	if c.blind {
+		if !e.silent {
+			c.emit(&e, "lost", e.requestEnd)
+		}
+		return
+	}
+	if front := c.queue.Front(); front != nil && front.turn != e.turn && front.group != e.group {
+		c.overlaps = true
+	}
+	if c.queue.Len() >= MaxPending {
+		c.merge(&e)
+		return
+	}
+	c.queue.Push(e)
+	c.most = max(c.most, c.queue.Len())
+}
+
+// merge adds e to the newest request that waits: its answer ends both.
+func (c *conn) merge(e *exchange) {
+	last := c.newest()
+	last.batch = max(last.batch, 1) + max(e.batch, 1)
+	last.requestEnd = max(last.requestEnd, e.requestEnd)
+	last.sent += e.sent
+	last.todo += e.todo
+	last.syncs += e.syncs
+	last.group = e.group
+	last.silent = last.silent && e.silent
+}
+
+// newest returns the request that was pushed last, nil when none waits.
+func (c *conn) newest() *exchange { return c.queue.At(c.queue.Len() - 1) }
+
+// finish reports the oldest request.
+func (c *conn) finish() {
+	e, ok := c.queue.Pop()
+	if !ok {
+		return
+	}
+	switch {
+	case e.silent && !e.failed:
+	case e.skipped:
+		c.emit(&e, "skipped", e.end)
+	default:
+		c.emit(&e, "", e.end)
+	}
+	if c.queue.Len() == 0 {
+		if c.most > manyPending {
+			c.queue = protocol.NewInOrder[exchange](MaxPending + 1)
+		}
+		c.most = 0
+	}
+}
+
+// giveUp reports all that wait as incomplete. One whose error was seen has ended with it.
+func (c *conn) giveUp(reason string, at time.Duration) {
+	for e, ok := c.queue.Pop(); ok; e, ok = c.queue.Pop() {
+		switch {
+		case e.failed && !e.skipped:
+			c.emit(&e, "", e.end)
+		case !e.silent:
+			c.emit(&e, reason, max(at, e.requestEnd, e.end))
+		}
+	}
+	c.unconfirmed = c.unconfirmed[:0]
+}
+
+// emit reports e, as incomplete when there is a reason.
+func (c *conn) emit(e *exchange, reason string, end time.Duration) {
+	c.fitYes()
+	c.db = model.DB{
+		System: c.system, Command: e.command, Namespace: c.database, Summary: e.summary, Query: e.text, Procedure: e.procedure,
+		QueryCut: e.cut, Status: e.status, Message: e.condition, User: e.user,
+	}
+	if batch := max(e.batch, e.done); batch > 1 {
+		c.db.Batch = batch
+	}
+	if e.known && reason == "" && !e.failed {
+		c.db.Rows, c.db.RowsKnown, c.db.RowsAffected = int64(e.rows[e.tag]), true, e.tag == tagAffected
+	}
+	c.request = model.Request{
+		Protocol: model.ProtocolPostgreSQL, Role: protocol.RoleOf(c.client), Reason: reason,
+		Start: e.start, RequestEnd: e.requestEnd, ResponseStart: e.response, End: end,
+		RequestBytes: e.sent, ResponseBytes: e.received, DB: &c.db,
+	}
+	switch {
+	case reason != "":
+		c.request.Outcome = model.OutcomeIncomplete
+	case e.failed:
+		c.request.Outcome, c.request.ErrorType = model.OutcomeError, e.status
+	}
+	c.env.Emit(&c.request)
+}
+
+// oneWay reports a message that has no answer.
+func (c *conn) oneWay(command string, f *protocol.Frame) {
+	c.fitYes()
+	c.db = model.DB{System: c.system, Command: command, Namespace: c.database}
+	c.request = model.Request{
+		Protocol: model.ProtocolPostgreSQL, Role: protocol.RoleOf(c.client), OneWay: true,
+		Start: f.Start, RequestEnd: f.End, End: f.End, RequestBytes: f.Size, DB: &c.db,
+	}
+	c.env.Emit(&c.request)
+}
+
+// read sanitises a text of the client.
+func (c *conn) read(query []byte, prepared, cut bool) statement {
+	st := c.shared.text.Read(query, sql.Source{
+		Dialect: sql.PostgreSQL, Prepared: prepared, Cut: cut, OtherEscapes: c.otherEscapes,
+	})
+	return statement{st.Text, st.Summary, st.Procedure, st.Cut, st.Statements}
+}
