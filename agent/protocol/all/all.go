@@ -10,6 +10,7 @@ import (
 	"sonde/agent/protocol/http2"
 	"sonde/agent/protocol/kafka"
 	"sonde/agent/protocol/memcached"
+	"sonde/agent/protocol/mongodb"
 	"sonde/agent/protocol/mqtt"
 	"sonde/agent/protocol/nats"
 	"sonde/agent/protocol/postgresql"
@@ -32,6 +33,7 @@ func Specs() []protocol.Spec {
 		dns.TCP(),
 		quic.Spec(),
 		dns.UDP(),
+		mongodb.Spec(),
 		memcached.Spec(),
 		redis.Spec(),
 		mqtt.Spec(),
