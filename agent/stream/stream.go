@@ -99,7 +99,7 @@ func (s *Stream) Append(g *Segment, c Consumer) {
 		s.skip(uint64(ahead), g.Time, c)
 		s.pass(g, c)
 	}
-	s.release(c)
+	s.release(g.Time, c)
 }
 
 // Reached says that all bytes before seq have passed, whatever records told of them. It does nothing while bytes wait:
@@ -124,7 +124,7 @@ func (s *Stream) Acked(seq uint32, t time.Duration, c Consumer) {
 		}
 		s.Stats.GivenUp++
 		s.skip(uint64(to-s.next), at, c)
-		s.release(c)
+		s.release(at, c)
 	}
 }
 
@@ -136,7 +136,7 @@ func (s *Stream) GiveUp(c Consumer) {
 			s.Stats.GivenUp++
 			s.skip(uint64(n), g.Time, c)
 		}
-		s.release(c)
+		s.release(g.Time, c)
 	}
 }
 
@@ -203,12 +203,13 @@ func (s *Stream) wait(g *Segment) {
 	s.held += len(both)
 }
 
-// release passes on what no longer waits.
-func (s *Stream) release(c Consumer) {
+// release passes on what no longer waits, now that the hole before it was filled: no reader could have it sooner.
+func (s *Stream) release(now time.Duration, c Consumer) {
 	for len(s.waiting) > 0 && int32(s.waiting[0].Seq-s.next) <= 0 {
 		g := s.waiting[0]
 		s.waiting = s.waiting[1:]
 		s.held -= len(g.Head) + len(g.Tail)
+		g.Time = max(g.Time, now)
 		if int32(g.Seq+g.Len-s.next) > 0 || g.FIN {
 			s.pass(&g, c)
 		}

@@ -12,6 +12,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -66,15 +67,22 @@ func Read(path string) (*Seen, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Seen{}
-	source := pcap.New(pcap.Default(), file)
-	nobody := func(uint32, time.Duration, string, uint64) *model.Process { return &model.Process{} }
-	p := pipeline.New(conn.Capture(), nobody, func(uint32) string { return "" }, (*sink)(s))
-	if err = p.Run(context.Background(), source); err != nil {
+	s, err := ReadFrom(file)
+	if err != nil {
 		err = fmt.Errorf("read %s: %w", path, err)
 	}
-	s.Tracker, s.File = p.Stats(), source.Stats()
 	return s, errors.Join(err, file.Close())
+}
+
+// ReadFrom is Read for a capture that is no file.
+func ReadFrom(from io.Reader) (*Seen, error) {
+	s := &Seen{}
+	source := pcap.New(pcap.Default(), from)
+	nobody := func(uint32, time.Duration, string, uint64) *model.Process { return &model.Process{} }
+	p := pipeline.New(conn.Capture(), nobody, func(uint32) string { return "" }, (*sink)(s))
+	err := p.Run(context.Background(), source)
+	s.Tracker, s.File = p.Stats(), source.Stats()
+	return s, err
 }
 
 // sink keeps what the pipeline finds.

@@ -99,7 +99,7 @@ func (c *tcpConn) packet(g *segment) {
 		return
 	case g.has(flagSYN):
 		c.onSYN(g)
-	case c.phase == opening && g.dir == event.DirSent: // the answer was not captured
+	case c.phase == opening && (g.dir == event.DirSent || g.n > 0): // the answer was not captured
 		c.establish(g.time)
 	}
 	if g.has(flagACK) {

@@ -85,7 +85,7 @@ func (t *flowTable) add(k flowKey, p *packet, src, dst uint16) *flow {
 	e := &f.record
 	e.Hdr.Kind = uint8(event.KindFlow)
 	e.Key.Proto = p.proto
-	if p.proto == protoUDP && looksLikeServer(src, dst) {
+	if p.proto == protoUDP && src < wellKnown && dst >= wellKnown {
 		e.Key.Local, e.Key.Remote, e.Key.LocalPort, e.Key.RemotePort = p.dst, p.src, dst, src
 	} else {
 		e.Key.Local, e.Key.Remote, e.Key.LocalPort, e.Key.RemotePort = p.src, p.dst, src, dst

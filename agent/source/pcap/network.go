@@ -178,7 +178,7 @@ func (d *decoder) udp(b []byte, n int) verdict {
 		n = size
 	}
 	b = b[udpHeader:min(len(b), max(n, udpHeader))]
-	if outer := d.packet; isTunnel(dst) {
+	if outer := d.packet; isTunnel(dst, b) {
 		if v := d.tunnel(dst, b, n-udpHeader); v == taken || v == fragmented {
 			return v
 		}

@@ -202,6 +202,9 @@ var knownPorts = map[uint16]bool{
 	3389: true, 5353: true, 5355: true, 6380: true, 9042: true, 9093: true, 9094: true, 15672: true, 26379: true, 61616: true,
 }
 
+// wellKnown is the port below which only services are found.
+const wellKnown = 1024
+
 // looksLikeServer guesses from ports alone whether the sender is the server. Parsers of protocols know better in the end.
 func looksLikeServer(src, dst uint16) bool {
 	return rank(src) < rank(dst)
@@ -210,7 +213,7 @@ func looksLikeServer(src, dst uint16) bool {
 // rank is the lower the more likely a service listens on the port.
 func rank(port uint16) int {
 	switch {
-	case port < 1024:
+	case port < wellKnown:
 		return 0
 	case knownPorts[port]:
 		return 1

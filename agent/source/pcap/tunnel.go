@@ -11,8 +11,36 @@ const (
 	portGeneve     = 6081
 )
 
-func isTunnel(port uint16) bool {
-	return port == portVXLAN || port == portVXLANLinux || port == portGeneve
+const (
+	vxlanHeader = 8
+	vxlanValid  = 0x08 // the identifier is set (RFC 7348 section 5)
+)
+
+// isTunnel tells whether a datagram may be of a tunnel: by its port, or because it is VXLAN without doubt. Operators move
+// VXLAN to other ports.
+func isTunnel(port uint16, b []byte) bool {
+	switch port {
+	case portVXLAN, portVXLANLinux, portGeneve:
+		return true
+	}
+	return len(b) >= vxlanHeader+ethernetHeader+ipv4Header && b[0] == vxlanValid && b[1]|b[2]|b[3]|b[7] == 0 &&
+		holdsIPv4(b[vxlanHeader:])
+}
+
+// holdsIPv4 tells whether an Ethernet frame holds an IPv4 packet, by its checksum.
+func holdsIPv4(b []byte) bool {
+	kind, b := binary.BigEndian.Uint16(b[12:]), b[ethernetHeader:]
+	if kind != etherIPv4 || b[0] != 0x45 {
+		return false
+	}
+	sum := uint32(0)
+	for i := 0; i < ipv4Header; i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(b[i:]))
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	return sum == 0xffff
 }
 
 // tunnel decodes what a datagram to a tunnel's port carries. Any other verdict than taken and fragmented means that it is
@@ -28,10 +56,10 @@ func (d *decoder) tunnel(port uint16, b []byte, n int) verdict {
 		}
 		return d.ether(binary.BigEndian.Uint16(b[2:]), b[8+options:], n-8-options)
 	}
-	if b[0]&0x08 == 0 { // RFC 7348 section 5: the identifier must be valid
+	if b[0]&vxlanValid == 0 {
 		return notIP
 	}
-	return d.ethernet(b[8:], n-8)
+	return d.ethernet(b[vxlanHeader:], n-vxlanHeader)
 }
 
 // inside returns the verdict on a packet within a packet. What carries no IP counts for the flow of the outer one.
