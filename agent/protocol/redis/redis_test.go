@@ -133,6 +133,7 @@ func TestConversations(t *testing.T) {
 		{name: "empty arrays are no commands", steps: []step{req(ping + "*0\r\n*-1\r\n" + ping), resp("+PONG\r\n+PONG\r\n")}, want: "PING ok 14/7\nPING ok 14/7"},
 		{name: "a value that looks like commands", steps: []step{req(array("SET", "a", ping+ping)), resp("+OK\r\n"), req(ping), resp("+PONG\r\n")}, want: "SET a ? ok 55/5\nPING ok 14/7"},
 		{name: "a command nobody knows", steps: []step{req("FAKE COMMAND\r\n"), resp("*1\r\n:1\r\n\n")}, want: "FAKE ? ok 14/8"},
+		{name: "the type of an answer with an attribute", steps: []step{req("FAKE COMMAND\r\n"), resp("|1\r\n+ttl\r\n:1\r\n*1\r\n-NO error of the answer\r\n")}, want: "FAKE ? ok 14/43"},
 		{name: "bytes that are no answer", steps: []step{req("PING\r\n"), resp("+PONG\r\nnot RESP\r\nNope\r\n"), req("PING\r\n"), resp("+PONG\r\n")}, want: "PING ok 6/7\nPING ok 6/7"},
 	})
 }

@@ -113,7 +113,7 @@ func (c *conn) readType(p []byte) int {
 func (c *conn) element(text []byte) bool {
 	r := &c.replies
 	kind, rest := text[0], text[1:]
-	if r.answer.kind == 0 && kind != attrType {
+	if len(r.levels) == 0 && kind != attrType {
 		r.answer.kind = kind
 	}
 	r.note(kind, rest)
