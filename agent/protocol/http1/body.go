@@ -16,6 +16,8 @@ func (c *Conn) readBody(d protocol.Dir, s *side, n uint64, t time.Duration) uint
 	s.pos += n
 	switch {
 	case s.left > 0:
+	case s.state == inMedia:
+		s.enter(atHead)
 	case s.state == inChunk:
 		s.enter(afterChunk)
 		s.left = 2
@@ -23,6 +25,24 @@ func (c *Conn) readBody(d protocol.Dir, s *side, n uint64, t time.Duration) uint
 		c.messageEnd(d, t)
 	}
 	return n
+}
+
+// readMediaHead consumes the head of a packet of media (RFC 7826 14): "$", a channel and a length of two bytes.
+func (s *side) readMediaHead(p []byte) int {
+	for i, b := range p {
+		switch s.digits++; s.digits {
+		case 3:
+			s.left = uint64(b) << 8
+		case 4:
+			if s.left |= uint64(b); s.left == 0 {
+				s.enter(atHead)
+			} else {
+				s.state = inMedia
+			}
+			return i + 1
+		}
+	}
+	return len(p)
 }
 
 // readSize consumes digits of a chunk's size (RFC 9112 7.1).

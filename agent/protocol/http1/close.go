@@ -71,7 +71,10 @@ func (c *Conn) endAnswer(s *side) {
 // closeHeads takes what came of heads that will never be whole.
 func (c *Conn) closeHeads(t time.Duration) {
 	for d := range c.side {
-		if s := &c.side[d]; s.state == atHead && bytes.IndexByte(s.buf, '\n') >= 0 {
+		s := &c.side[d]
+		line, _, whole := bytes.Cut(s.buf, []byte("\n"))
+		var h head
+		if s.state == atHead && whole && !h.simple(line) { // a line without a version is HTTP only if HTTP answers it
 			c.cutHead(protocol.Dir(d), s, t)
 		}
 	}

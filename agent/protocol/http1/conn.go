@@ -22,6 +22,8 @@ const (
 	untilEOF                 // in a body that the end of the direction ends
 	unframed                 // in a message whose end cannot be told from its bytes
 	outOfStep                // in bytes that belong to no known message, until the next turn
+	inMediaHead              // in the head of a packet of media between messages of RTSP
+	inMedia                  // left bytes of it are to come
 	over                     // no longer HTTP
 )
 
@@ -56,6 +58,7 @@ type Conn struct {
 	sure    bool         // of that, beyond doubt
 	joined  bool         // the connection is older than the parser
 	started bool         // there was a call
+	rtsp    bool         // requests are those of RTSP
 	interim bool         // the last response was an interim one
 	dir     protocol.Dir // of requests, when known
 	last    protocol.Dir // of the last call, when started
@@ -215,8 +218,10 @@ func (c *Conn) read(d protocol.Dir, s *side, p []byte, t time.Duration) int {
 	switch s.state {
 	case atHead:
 		return c.readHead(d, s, p, t)
-	case inBody, inChunk:
+	case inBody, inChunk, inMedia:
 		return int(c.readBody(d, s, uint64(n), t))
+	case inMediaHead:
+		n = s.readMediaHead(p)
 	case inSize:
 		n = s.readSize(p)
 	case inExtension:
@@ -239,8 +244,10 @@ func (c *Conn) read(d protocol.Dir, s *side, p []byte, t time.Duration) int {
 // pass consumes up to n bytes that were not seen and returns how many; none when only the state changed.
 func (c *Conn) pass(d protocol.Dir, s *side, n uint64, t time.Duration) uint64 {
 	switch s.state {
-	case inBody, inChunk:
+	case inBody, inChunk, inMedia:
 		return c.readBody(d, s, n, t)
+	case inMediaHead:
+		s.lose()
 	case afterChunk:
 		n = min(n, s.left)
 		if s.left -= n; s.left == 0 {

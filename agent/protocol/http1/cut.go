@@ -39,8 +39,7 @@ func (c *Conn) cutHead(d protocol.Dir, s *side, t time.Duration) bool {
 
 // cutLine takes from an incomplete start line what is beyond doubt.
 func (c *Conn) cutLine(d protocol.Dir, s *side, h *head, p []byte) kind {
-	const status = len("HTTP/1.1 200 ")
-	if c.mayRespond(d) && len(p) >= status && h.response(p[:status]) {
+	if i := bytes.IndexByte(p, ' ') + len("200 ") + 1; c.mayRespond(d) && len(p) >= i && h.response(p[:i]) && isVersion1(h.version) {
 		return response
 	}
 	n := methodEnd(p)

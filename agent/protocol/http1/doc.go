@@ -15,6 +15,10 @@
 // to CONNECT, there is no HTTP any more: what follows goes to the parser of the protocol that was agreed on, or to detection
 // by first bytes (protocol.Env.Open). A request that was upgraded to HTTP/2 is left to it, because its answer comes there.
 //
+// Versions other than 1.0 and 1.1 are read once it is clear what a connection speaks, among them those of RTSP and Icecast,
+// which share the start lines: their version has its name ("RTSP/1.0"). Packets of media between the messages of RTSP
+// (RFC 7826 14) are passed over. A request of HTTP/0.9 is one when it ends with an empty line or HTTP/1 answers it.
+//
 // Answers are matched to requests in order. The first message shows which direction carries requests. A turn that is no
 // message, but is answered by one, is reported without a method: that is the 400 a server gives to garbage. A client that
 // sent a Content-Length that is none is taken to have sent no body if a request follows at once (servers differ: some

@@ -14,7 +14,7 @@ func (c *Conn) mark(d protocol.Dir, s *side, from state, p []byte, at uint64) {
 	m := c.shared.env.Marks
 	end := at + uint64(len(p))
 	switch from {
-	case inBody, inChunk, untilEOF, outOfStep, over:
+	case inBody, inChunk, inMedia, untilEOF, outOfStep, over:
 		m.Hide(d, at, end, protocol.FillAll)
 	case unframed: // behind a gap, the last chunk is recognised by its bytes
 		kept := len(p) - len(bytes.TrimRight(p, "0\r\n"))
@@ -67,7 +67,7 @@ func markTarget(m protocol.Marks, d protocol.Dir, line []byte, at uint64) {
 		return
 	}
 	end := len(line)
-	if i := bytes.LastIndex(line, []byte(" "+version1)); i > q {
+	if i := bytes.LastIndexByte(line, ' '); i > q && isStatusLine(line[i+1:]) {
 		end = i
 	} else {
 		end = len(bytes.TrimRight(line, "\r\n"))

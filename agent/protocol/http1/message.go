@@ -18,6 +18,10 @@ func (c *Conn) readHead(d protocol.Dir, s *side, p []byte, t time.Duration) int 
 		s.pos++
 		return 1
 	}
+	if p[0] == '$' && c.rtsp && !s.strict {
+		s.enter(inMediaHead)
+		return 0
+	}
 	s.from, s.first = s.pos, t
 	h := &c.shared.head
 	if n := h.read(p[:min(len(p), MaxHead)], &c.shared.unfolded); n > 0 { // nearly always: read in place
@@ -81,10 +85,10 @@ const (
 
 // kindOf reads a whole start line into h, as far as direction d may carry what it begins.
 func (c *Conn) kindOf(d protocol.Dir, s *side, h *head, l []byte) kind {
-	if c.mayRespond(d) && h.response(l) {
+	if c.mayRespond(d) && h.response(l) && (isVersion1(h.version) || c.known && !s.strict) {
 		return response
 	}
-	if !c.mayRequest(d) || !h.request(l) {
+	if !c.mayRequest(d) || !h.request(l) && (s.strict || !h.simple(l)) {
 		return nothing
 	}
 	if s.strict && (Probe(l) != protocol.GuessRequest || bytes.IndexByte(h.target, ' ') >= 0) {
@@ -103,7 +107,7 @@ func (c *Conn) possible(d protocol.Dir, s *side, p []byte) bool {
 		var h head
 		return c.kindOf(d, s, &h, bytes.TrimSuffix(p[:n], []byte("\r"))) != nothing
 	}
-	if c.mayRespond(d) && isPrefix(p, version1) {
+	if c.mayRespond(d) && (isPrefix(p, version1) || c.known && !s.strict && isStatusLine(p)) {
 		return true
 	}
 	if !c.mayRequest(d) {
@@ -115,6 +119,11 @@ func (c *Conn) possible(d protocol.Dir, s *side, p []byte) bool {
 	}
 	n := methodEnd(p)
 	return n > 0 && (n == len(p) || p[n] == ' ')
+}
+
+// isStatusLine tells whether p may begin a status line of any version.
+func isStatusLine(p []byte) bool {
+	return isPrefix(p, "HTTP/") || isPrefix(p, "RTSP/") || isPrefix(p, "ICE/")
 }
 
 // message takes a whole head; p is its bytes.
@@ -147,6 +156,7 @@ func (c *Conn) request(d protocol.Dir, s *side, h *head) *exchange {
 	e.dir, e.turn, e.from, e.request.Start = d, s.turn, s.from, s.first
 	e.http.Scheme = "http"
 	e.setRequest(c.shared, h)
+	c.rtsp = bytes.HasPrefix(h.version, []byte("RTSP/"))
 	c.queue = append(c.queue, e)
 	c.sending = e
 	return e
@@ -236,7 +246,7 @@ func (c *Conn) responseBody(s *side, e *exchange, h *head, t time.Duration) {
 			e.http.Upgrade = c.shared.intern(bytes.ToLower(h.upgrade), MaxField)
 		}
 		c.switches(e, h, t)
-	case e.head || h.status == 204 || h.status == 304:
+	case e.head || h.status == 204 || h.status == 304 || c.rtsp && !h.hasLength: // RFC 7826 20.15
 		c.messageEnd(c.dir.Other(), t)
 	case h.chunked:
 		s.enter(inSize)

@@ -150,10 +150,17 @@ func (h *head) field(l []byte) {
 
 // value returns the value of a field line whose name is name, which is in lower case.
 func value(l []byte, name string) ([]byte, bool) {
-	if len(l) <= len(name) || l[len(name)] != ':' || !equalFold(l[:len(name)], name) {
+	if len(l) <= len(name) || l[len(name)] != ':' && !isSpace(l[len(name)]) || !equalFold(l[:len(name)], name) {
 		return nil, false
 	}
-	return trim(l[len(name)+1:]), true
+	rest := l[len(name):]
+	for len(rest) > 0 && isSpace(rest[0]) { // RFC 9112 5.1 forbids it: who does not refuse it ignores it
+		rest = rest[1:]
+	}
+	if len(rest) == 0 || rest[0] != ':' {
+		return nil, false
+	}
+	return trim(rest[1:]), true
 }
 
 // trim removes what RFC 9110 5.6.3 allows around a value, and line ends that unfold left.
@@ -237,7 +244,7 @@ func (h *head) request(l []byte) bool {
 	i := bytes.LastIndexByte(target, ' ')
 	version, ok := version(target[i+1:])
 	target = trim(target[:i])
-	if !ok || len(target) == 0 {
+	if !ok || len(target) == 0 || string(l[:n]) == "PRI" { // the preface of HTTP/2 (RFC 9113 3.4)
 		return false
 	}
 	h.method, h.target, h.version = l[:n], target, version
@@ -265,28 +272,49 @@ func isTokenByte(b byte) bool {
 	return isLetter(b) || isDigit(b)
 }
 
-// version returns "1.1" of "HTTP/1.1".
+// version returns "1.1" of "HTTP/1.1". Protocols that share HTTP's start lines keep their names: "RTSP/1.0" (RFC 7826),
+// "ICE/1.0" (Icecast).
 func version(v []byte) ([]byte, bool) {
-	if len(v) != len("HTTP/1.1") || string(v[:len(version1)]) != version1 || !isDigit(v[len(version1)]) {
+	n := bytes.IndexByte(v, '/') + 1
+	if len(v) != n+len("1.1") || !isDigit(v[n]) || v[n+1] != '.' || !isDigit(v[n+2]) {
 		return nil, false
 	}
-	return v[len("HTTP/"):], true
+	switch string(v[:n]) {
+	case "HTTP/":
+		return v[n:], true
+	case "RTSP/", "ICE/":
+		return v, true
+	}
+	return nil, false
 }
+
+// isVersion1 tells whether a version is one of HTTP/1.
+func isVersion1(v []byte) bool { return v[0] == '1' }
 
 // response reads a status line (RFC 9112 4). The reason phrase and the space before it may be absent.
 func (h *head) response(l []byte) bool {
-	const short = "HTTP/1.1 200"
-	if len(l) < len(short) || l[8] != ' ' || len(l) > len(short) && l[len(short)] != ' ' {
+	i := bytes.IndexByte(l, ' ')
+	if i < 0 || len(l) < i+4 || len(l) > i+4 && l[i+4] != ' ' {
 		return false
 	}
-	version, ok := version(l[:8])
+	version, ok := version(l[:i])
 	if !ok {
 		return false
 	}
-	n, ok := number(l[9:len(short)])
+	n, ok := number(l[i+1 : i+4])
 	if !ok || n < 100 {
 		return false
 	}
 	h.status, h.version = int(n), version
+	return true
+}
+
+// simple reads a request of HTTP/0.9 (RFC 1945 5), which has no version.
+func (h *head) simple(l []byte) bool {
+	target, ok := bytes.CutPrefix(l, []byte("GET /"))
+	if !ok || bytes.IndexByte(target, ' ') >= 0 {
+		return false
+	}
+	h.method, h.target, h.version = l[:len("GET")], l[len("GET "):], []byte("0.9")
 	return true
 }
