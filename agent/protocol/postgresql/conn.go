@@ -127,6 +127,9 @@ func (c *conn) feed(d protocol.Dir, p []byte, t time.Duration) {
 
 // decide finds out which side is the client, from as few bytes as will do. Bytes that show neither are passed over.
 func (c *conn) decide(d protocol.Dir, p []byte, t time.Duration) {
+	if c.passing {
+		return
+	}
 	kept := len(c.undecided)
 	if kept == 0 {
 		c.undecidedAt = t
@@ -136,7 +139,7 @@ func (c *conn) decide(d protocol.Dir, p []byte, t time.Duration) {
 	for n := kept + 1; n <= len(c.undecided) && guess == protocol.GuessMaybe; n++ {
 		guess = Probe(c.undecided[:n])
 	}
-	if guess == protocol.GuessMaybe && len(c.undecided) < maxUndecided || c.passing {
+	if guess == protocol.GuessMaybe && len(c.undecided) < maxUndecided {
 		return
 	}
 	first := c.undecided[:kept]
@@ -275,6 +278,7 @@ func (c *conn) newTurn(d protocol.Dir) {
 		c.damaged, c.backLost, c.inGroup, c.parses = false, false, false, 0
 		c.front.Resync()
 		c.back.Resync()
+		c.counted = c.fed
 		c.tail.reset()
 	}
 	if c.large && c.queue.Len() == 0 && c.front.Partial() == nil {

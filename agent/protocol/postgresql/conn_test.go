@@ -118,6 +118,9 @@ func observe(server, joined bool) *observed {
 
 func (o *observed) run(steps ...step) *observed {
 	for _, s := range steps {
+		if o.parser.Fit() == protocol.FitNo {
+			break
+		}
 		o.now += time.Second
 		d := protocol.Sent
 		if (s.from == ">") == o.server {
@@ -134,6 +137,9 @@ func (o *observed) run(steps ...step) *observed {
 }
 
 func (o *observed) close(reason string) *observed {
+	if o.parser.Fit() == protocol.FitNo {
+		return o
+	}
 	o.parser.Close(protocol.Close{Time: o.now + time.Second, Reason: reason})
 	return o
 }

@@ -190,6 +190,23 @@ func mangle(steps []step, random *rand.Rand) []step {
 	return out
 }
 
+// difference shows the lines that one has and the other has not.
+func difference(got, want string) string {
+	var b strings.Builder
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	for i := range max(len(g), len(w)) {
+		switch {
+		case i >= len(g):
+			fmt.Fprintf(&b, "missing %s\n", w[i])
+		case i >= len(w):
+			fmt.Fprintf(&b, "too much %s\n", g[i])
+		case g[i] != w[i]:
+			fmt.Fprintf(&b, "   got %s\n  want %s\n", g[i], w[i])
+		}
+	}
+	return b.String()
+}
+
 // FuzzSplit cuts the same bytes otherwise, damaged ones as well: the same requests must come out.
 func FuzzSplit(f *testing.F) {
 	for i := range uint64(6) {
@@ -213,7 +230,7 @@ func FuzzSplit(f *testing.F) {
 		want := observe(true, joined).run(steps...).close("timeout").everything()
 		for i, pieces := range [][]step{split(steps, nil), split(steps, random)} {
 			if got := observe(true, joined).run(pieces...).close("timeout").everything(); got != want {
-				t.Fatalf("pieces %d of %v:\n%s\nwhole:\n%s", i, steps, got, want)
+				t.Fatalf("pieces %d of %v:\n%s", i, steps, difference(got, want))
 			}
 		}
 	})
@@ -242,7 +259,10 @@ func FuzzAny(f *testing.F) {
 			}
 		}
 		o.close("timeout")
-		if o.parser.Pending() != 0 {
+		if o.parser.Fit() == protocol.FitNo && len(o.got) > 0 {
+			t.Fatal("reported what is not its own")
+		}
+		if o.parser.Fit() != protocol.FitNo && o.parser.Pending() != 0 {
 			t.Fatal("open after close")
 		}
 		for _, r := range o.got {
