@@ -14,10 +14,9 @@ func (c *conn) feedBack(p []byte, t time.Duration) {
 		c.feedTail(p, t)
 		return
 	}
-	var begun [header]byte // of a message that goes on in p
 	n := 0
 	if partial := c.back.Partial(); partial != nil && partial.Size == 0 {
-		n = copy(begun[:], partial.Head)
+		n = copy(c.headless[:], partial.Head)
 	}
 	c.fed += uint64(len(p))
 	c.back.Feed(p, t)
@@ -33,7 +32,7 @@ func (c *conn) feedBack(p []byte, t time.Duration) {
 	strange := int(c.fed - c.counted)
 	c.counted = c.fed
 	if strange > len(p) {
-		c.feedTail(begun[:n], t)
+		c.feedTail(c.headless[:n], t)
 	}
 	c.feedTail(p[max(0, len(p)-strange):], t)
 }

@@ -85,8 +85,9 @@ type conn struct {
 	damaged  bool   // what waits cannot be told from what was answered
 	blind    bool   // nor can what is to come
 	tail     tail
-	fed      uint64 // bytes of answers that have passed
-	counted  uint64 // those of them that belong to whole messages
+	headless [header]byte // the beginning of a message that turned out to be none
+	fed      uint64       // bytes of answers that have passed
+	counted  uint64       // those of them that belong to whole messages
 
 	system, user, database string
 	otherEscapes           bool
