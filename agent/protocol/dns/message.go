@@ -32,12 +32,29 @@ const (
 	flagQU    = 1 << 15
 )
 
-// message is a view of one message. It is valid as long as the bytes it was read from.
-type message struct {
-	p      []byte
+// header is the fixed part of a message.
+type header struct {
 	id     uint16
 	flags  uint16
 	counts [sections]uint16
+}
+
+func (h *header) answer() bool   { return h.flags&flagAnswer != 0 }
+func (h *header) opcode() uint16 { return h.flags >> 11 & 15 }
+
+// headerOf reads the header that p begins with.
+func headerOf(p []byte) (h header) {
+	h.id, h.flags = binary.BigEndian.Uint16(p), binary.BigEndian.Uint16(p[2:])
+	for i := range h.counts {
+		h.counts[i] = binary.BigEndian.Uint16(p[4+2*i:])
+	}
+	return h
+}
+
+// message is a view of one message. It is valid as long as the bytes it was read from.
+type message struct {
+	header
+	p []byte
 
 	name      []byte // of the first question; nil without one
 	typ       uint16
@@ -46,15 +63,12 @@ type message struct {
 	records   int  // offset of the records
 }
 
-func (m *message) answer() bool   { return m.flags&flagAnswer != 0 }
-func (m *message) opcode() uint16 { return m.flags >> 11 & 15 }
-
 // read takes a message up to its records. NeedMore means that p ends before them.
 func (m *message) read(p []byte) protocol.State {
 	if len(p) < headerSize {
 		return protocol.NeedMore
 	}
-	m.header(p)
+	*m = message{header: headerOf(p), p: p, name: m.name[:0]}
 	at := headerSize
 	for i := range int(m.counts[questions]) {
 		next, s := m.question(at, i == 0)
@@ -65,13 +79,6 @@ func (m *message) read(p []byte) protocol.State {
 	}
 	m.records = at
 	return protocol.Done
-}
-
-func (m *message) header(p []byte) {
-	*m = message{p: p, id: binary.BigEndian.Uint16(p), flags: binary.BigEndian.Uint16(p[2:]), name: m.name[:0]}
-	for i := range m.counts {
-		m.counts[i] = binary.BigEndian.Uint16(p[4+2*i:])
-	}
 }
 
 func (m *message) question(at int, first bool) (next int, s protocol.State) {

@@ -17,10 +17,15 @@ const (
 
 // probeUDP says what a datagram looks like. It sees the whole of it, or more of it than the first question can fill.
 func probeUDP(p []byte) protocol.Guess {
-	switch answer, s := plausible(p, maxSize); {
-	case s != protocol.Done:
+	answer, s := plausible(p, maxSize)
+	if s != protocol.Done || !consistent(p, len(p)) {
 		return protocol.GuessNo
-	case answer:
+	}
+	return guess(answer)
+}
+
+func guess(answer bool) protocol.Guess {
+	if answer {
 		return protocol.GuessResponse
 	}
 	return protocol.GuessRequest
@@ -28,19 +33,39 @@ func probeUDP(p []byte) protocol.Guess {
 
 // probeTCP says what the first bytes of a turn look like.
 func probeTCP(p []byte) protocol.Guess {
-	if len(p) < 2 {
+	if len(p) < prefix {
 		return protocol.GuessMaybe
 	}
 	size := int(binary.BigEndian.Uint16(p))
-	switch answer, s := plausible(p[2:min(len(p), 2+size)], size); {
-	case s == protocol.Invalid || size < headerSize || s == protocol.NeedMore && len(p) >= 2+size:
+	p = p[prefix:min(len(p), prefix+size)]
+	switch answer, s := plausible(p, size); {
+	case s == protocol.Invalid || size < headerSize || s == protocol.NeedMore && len(p) >= size || s == protocol.Done && !consistent(p, size):
 		return protocol.GuessNo
 	case s == protocol.NeedMore:
 		return protocol.GuessMaybe
-	case answer:
-		return protocol.GuessResponse
+	default:
+		return guess(answer)
 	}
-	return protocol.GuessRequest
+}
+
+// consistent looks at all of a message that is there. It must end where its records do; where it goes on, which is rare,
+// its type must be one that has a name.
+func consistent(p []byte, size int) bool {
+	var m message
+	if m.read(p) != protocol.Done {
+		return false
+	}
+	c := m.cursor()
+	for _, ok := c.next(); ok; _, ok = c.next() {
+	}
+	switch c.state {
+	case protocol.Done:
+		return c.at == size
+	case protocol.NeedMore:
+		_, named := typeNames[m.typ]
+		return m.counts[questions] == 0 || named && m.answer()
+	}
+	return false
 }
 
 // plausible tells whether p is the beginning of a message of at most size bytes that somebody would send, and which kind.
@@ -48,8 +73,7 @@ func plausible(p []byte, size int) (answer bool, s protocol.State) {
 	if s = plausibleHeader(p, size); s != protocol.Done {
 		return false, s
 	}
-	var m message
-	m.header(p)
+	m := message{header: headerOf(p), p: p}
 	if m.counts[questions] == 0 {
 		return true, m.plausibleRecord()
 	}
@@ -73,8 +97,7 @@ func plausible(p []byte, size int) (answer bool, s protocol.State) {
 func plausibleHeader(p []byte, size int) protocol.State {
 	var head [headerSize]byte
 	n := copy(head[:], p)
-	var m message
-	m.header(head[:])
+	m := headerOf(head[:])
 	answer, opcode := m.answer(), m.opcode()
 	if n >= 4 && (m.flags&flagZero != 0 || opcode != opcodeQuery && opcode != opcodeNotify && opcode != opcodeUpdate ||
 		m.flags&15 > 11 || !answer && m.flags&15 != 0) {
@@ -97,12 +120,12 @@ func plausibleHeader(p []byte, size int) protocol.State {
 }
 
 // plausibleQuery tells whether the counts are those of a query.
-func (m *message) plausibleQuery() bool {
-	an, ns, ar := m.counts[answers], m.counts[authorities], m.counts[additional]
+func (h *header) plausibleQuery() bool {
+	an, ns, ar := h.counts[answers], h.counts[authorities], h.counts[additional]
 	switch {
-	case m.opcode() == opcodeUpdate: // RFC 2136 2
+	case h.opcode() == opcodeUpdate: // RFC 2136 2
 		return an <= maxUpdates && ns <= maxUpdates && ar <= maxQueryExtra
-	case m.id == 0: // mDNS: known answers, and records to be claimed
+	case h.id == 0: // mDNS: known answers, and records to be claimed
 		return an <= maxUpdates && ns <= maxUpdates && ar <= maxUpdates
 	}
 	return an <= 1 && ns <= 1 && ar <= maxQueryExtra // NOTIFY and IXFR carry an SOA

@@ -21,6 +21,6 @@ func TCP() protocol.Spec {
 	return protocol.Spec{Protocol: model.ProtocolDNS, Transport: model.TransportTCP, Probe: probeTCP,
 		Setup: func(env *protocol.Env) func(protocol.Start) protocol.Parser {
 			sh := &shared{env: env}
-			return func(s protocol.Start) protocol.Parser { return newTCP(sh.open(model.TransportTCP, s)) }
+			return func(s protocol.Start) protocol.Parser { return newTCP(sh.open(model.TransportTCP, s), s.Base) }
 		}}
 }

@@ -19,13 +19,14 @@ const (
 type tcp struct {
 	*dialogue
 	framers [2]protocol.Framer
+	pos     [2]uint64 // of the bytes fed and skipped, from Start.Base on
 	started bool
 	last    protocol.Dir
 	fit     protocol.Fit
 }
 
-func newTCP(d *dialogue) *tcp {
-	c := &tcp{dialogue: d}
+func newTCP(d *dialogue, base [2]uint64) *tcp {
+	c := &tcp{dialogue: d, pos: base}
 	for i := range c.framers {
 		dir := protocol.Dir(i)
 		c.framers[i] = protocol.Framer{Size: frameSize, Keep: maxMessage, Take: func(f *protocol.Frame) { c.frame(dir, f) }}
@@ -57,6 +58,9 @@ func (c *tcp) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	was := c.framers[d].Lost()
 	c.framers[d].Feed(p, t)
 	c.noticeLoss(d, was, t)
+	if c.pos[d] += uint64(len(p)); c.shared.env.Marks != nil { // names and addresses are what is reported
+		c.shared.env.Marks.Settle(d, c.pos[d])
+	}
 }
 
 // Skip implements protocol.Parser.
@@ -65,6 +69,7 @@ func (c *tcp) Skip(d protocol.Dir, n uint64, t time.Duration) {
 	c.expire(t)
 	was := c.framers[d].Lost()
 	c.framers[d].Skip(n, t)
+	c.pos[d] += n
 	c.noticeLoss(d, was, t)
 }
 
