@@ -53,7 +53,7 @@ func TestGaps(t *testing.T) {
 		{name: "in the head of a request", talk: headCut, want: "GET - 200 ok cut\nGET /b 404 ok cut"},
 		{name: "in the head of an answer", talk: answerCut,
 			want: "GET /a 200 ok\nGET /a 0 incomplete status_unknown\nGET /a 404 ok\nGET /a 404 ok"},
-		{name: "in the code of a reset", talk: resetCut, want: "grpc p.S/M 0 status 2 inferred messages 0/0 error UNKNOWN"},
+		{name: "in the code of a reset", talk: resetCut, want: "grpc p.S/M 0 status -1 messages 0/0 incomplete stream_reset"},
 		{name: "over a request: its answer finds none", want: "GET /b 200 ok cut",
 			talk: newTalk().begin().request(1, "/a", end).drop().answer(1, "200", end).request(3, "/b", end).answer(3, "200", end)},
 		{name: "over an answer", close: true, want: "GET /b 200 ok\nGET /a 0 incomplete lost",

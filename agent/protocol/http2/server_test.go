@@ -23,7 +23,7 @@ type tap struct {
 	net.Listener
 	to    string
 	mu    sync.Mutex
-	calls []call
+	conns []*[]call
 	all   sync.WaitGroup
 }
 
@@ -51,14 +51,16 @@ func (p *tap) serve() {
 			client.Close()
 			return
 		}
+		calls := &[]call{}
+		p.conns = append(p.conns, calls)
 		p.all.Add(2)
-		go p.copy(server, client, protocol.Received)
-		go p.copy(client, server, protocol.Sent)
+		go p.copy(calls, server, client, protocol.Received)
+		go p.copy(calls, client, server, protocol.Sent)
 	}
 }
 
 // copy notes bytes of the client before it passes them on, and so before anything answers them.
-func (p *tap) copy(to, from net.Conn, d protocol.Dir) {
+func (p *tap) copy(calls *[]call, to, from net.Conn, d protocol.Dir) {
 	defer p.all.Done()
 	defer to.Close()
 	b := make([]byte, 3000)
@@ -66,7 +68,7 @@ func (p *tap) copy(to, from net.Conn, d protocol.Dir) {
 		n, err := from.Read(b)
 		if n > 0 {
 			p.mu.Lock()
-			p.calls = append(p.calls, call{dir: d, p: slices.Clone(b[:n])})
+			*calls = append(*calls, call{dir: d, p: slices.Clone(b[:n])})
 			p.mu.Unlock()
 			if _, err := to.Write(b[:n]); err != nil {
 				return
@@ -120,36 +122,41 @@ func want(i int) (path string, request, answer int, line string) {
 	return path, request, answer, fmt.Sprintf("POST %s?q=%d %d %d/%d", path, i, status, request, answer)
 }
 
-// load sends n requests, some at the same time, over one connection.
+// load sends n requests, as many at the same time as there are streams.
 func load(t *testing.T, address string, n, streams int) {
 	t.Helper()
 	transport := &http.Transport{Protocols: cleartext(), DisableCompression: true}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport, Timeout: 20 * time.Second}
+	send(t, client, address, 0) // the others find the connection open
 	var all sync.WaitGroup
 	turns := make(chan int)
 	for range streams {
 		all.Go(func() {
 			for i := range turns {
-				path, request, answer, _ := want(i)
-				r, _ := http.NewRequestWithContext(context.Background(), "POST", fmt.Sprintf("http://%s%s?q=%d", address, path, i), strings.NewReader(strings.Repeat("r", request)))
-				got, err := client.Do(r)
-				if err != nil {
-					t.Error(err)
-					continue
-				}
-				if n, _ := io.Copy(io.Discard, got.Body); int(n) != answer {
-					t.Errorf("%s: %d bytes", path, n)
-				}
-				got.Body.Close()
+				send(t, client, address, i)
 			}
 		})
 	}
-	for i := range n {
+	for i := 1; i < n; i++ {
 		turns <- i
 	}
 	close(turns)
 	all.Wait()
+}
+
+func send(t *testing.T, client *http.Client, address string, i int) {
+	path, request, answer, _ := want(i)
+	r, _ := http.NewRequestWithContext(context.Background(), "POST", fmt.Sprintf("http://%s%s?q=%d", address, path, i), strings.NewReader(strings.Repeat("r", request)))
+	got, err := client.Do(r)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	if n, _ := io.Copy(io.Discard, got.Body); int(n) != answer {
+		t.Errorf("%s: %d bytes", path, n)
+	}
+	got.Body.Close()
 }
 
 // TestRealClientAndServer holds each request of a load against what the client sent, also when the bytes are cut otherwise and
@@ -167,11 +174,20 @@ func TestRealClientAndServer(t *testing.T) {
 				lines = append(lines, line)
 			}
 			slices.Sort(lines)
-			for name, calls := range map[string][]call{"as it came": tap.calls, "in pieces": pieces(tap.calls, 7), "without data": withoutData(tap.calls)} {
-				o := observe(protocol.Start{}).run(calls).close()
-				if got := loadLines(t, o.got); !slices.Equal(got, lines) {
+			for name, way := range map[string]func([]call) []call{
+				"as it came": slices.Clone[[]call], "without data": withoutData,
+				"in pieces": func(c []call) []call { return pieces(c, 7) },
+			} {
+				var all []model.Request
+				for _, calls := range tap.conns {
+					all = append(all, observe(protocol.Start{}).run(way(*calls)).close().got...)
+				}
+				if got := loadLines(t, all); !slices.Equal(got, lines) {
 					t.Errorf("%s: %d requests, want %d\n%s", name, len(got), n, strings.Join(got, "\n"))
 				}
+			}
+			if len(tap.conns) != 1 {
+				t.Errorf("%d connections: the streams were not side by side", len(tap.conns))
 			}
 		})
 	}

@@ -231,7 +231,7 @@ func (c *conn) reset(d protocol.Dir, id uint32, code errorCode, t time.Duration)
 	c.streams.Take(id)
 	st.doubt = false
 	st.request.ErrorType = code.String()
-	if st.content == contentGRPC {
+	if st.content == contentGRPC && code != codeUnseen {
 		c.resetCall(st, code, t)
 		return
 	}
