@@ -25,6 +25,7 @@ const (
 type Dialogue[T any] struct {
 	queue  InOrder[T]
 	report func(r *T, reason string)
+	out    T // what is reported; a local variable would be on the heap
 	total  *int
 	peak   int
 
@@ -57,13 +58,17 @@ func (d *Dialogue[T]) Len() int { return d.queue.Len() }
 // Waiting returns the number of requests whose answer is not complete.
 func (d *Dialogue[T]) Waiting() int { return d.queue.Len() - d.held }
 
+// Alone reports whether exactly one answer is to come.
+func (d *Dialogue[T]) Alone() bool { return d.Waiting() == 1 && d.ghosts == 0 && !d.gap }
+
 // Suspect reports whether the answer to Next could be that to another request.
 func (d *Dialogue[T]) Suspect() bool { return d.suspect && d.certain == 0 }
 
 // Ask adds a request that is due an answer.
 func (d *Dialogue[T]) Ask(r T) {
 	if d.blind {
-		d.report(&r, "lost")
+		d.out = r
+		d.report(&d.out, "lost")
 		return
 	}
 	limit := MaxWaiting
@@ -89,9 +94,9 @@ func (d *Dialogue[T]) giveUp() {
 }
 
 func (d *Dialogue[T]) pop(reason string) {
-	r, _ := d.queue.Pop()
+	d.out, _ = d.queue.Pop()
 	*d.total--
-	d.report(&r, reason)
+	d.report(&d.out, reason)
 	if d.peak > MaxWaitingEach && d.queue.Len() == 0 { // give the memory of a burst back
 		d.queue, d.peak = NewInOrder[T](MaxWaiting), 0
 	}
@@ -140,14 +145,14 @@ func (d *Dialogue[T]) RequestsLost() {
 	d.blind = d.blind || d.overlaps
 }
 
-// AnswersLost says that it cannot be told any more where answers end, until the client's next turn. When one request waits,
-// all that comes is its answer: then Answered may still be called.
+// AnswersLost says that it cannot be told any more where answers end, until the client's next turn. When Alone, all that
+// comes is one answer: see Resume.
 func (d *Dialogue[T]) AnswersLost() {
 	d.suspect, d.lost, d.doubt, d.clean, d.certain = true, true, true, 0, 0
 	d.blind = d.blind || d.overlaps
 }
 
-// Resume takes AnswersLost back: the one request that waits has all that came for its answer.
+// Resume takes AnswersLost back, for a request that was Alone.
 func (d *Dialogue[T]) Resume() { d.lost = false }
 
 // Mismatch says that the answers do not belong to the requests that they seemed to belong to.

@@ -106,7 +106,7 @@ func (c *text) close(e protocol.Close) {
 	if c.open && c.command.operation != "" && !c.lost {
 		c.end(c.lastByte)
 	}
-	if c.answers.cut && c.dialogue.Waiting() == 1 && e.Reason == "connection_closed" {
+	if c.answers.cut && c.dialogue.Alone() && e.Reason == "connection_closed" {
 		c.endCut()
 	}
 	c.passQuiet()
@@ -140,7 +140,7 @@ func (c *text) turn(client bool) {
 		return
 	}
 	if c.answers.lost {
-		if c.answers.cut && c.dialogue.Waiting() == 1 {
+		if c.answers.cut && c.dialogue.Alone() {
 			c.endCut()
 		}
 		c.answers.restart()

@@ -116,7 +116,7 @@ func (c *conn) begin(d protocol.Dir) {
 func (c *conn) clientTurn() {
 	r := &c.replies
 	if r.lost {
-		if r.cut && c.dialogue.Waiting() == 1 {
+		if r.cut && c.dialogue.Alone() {
 			c.endCut()
 		}
 		r.restart()
@@ -215,7 +215,7 @@ func (c *conn) Close(e protocol.Close) {
 	if q := &c.requests; q.draft.open && q.draft.next > 0 && !q.lost {
 		c.endCommand(q.lastByte)
 	}
-	if c.replies.lost && c.replies.cut && c.dialogue.Waiting() == 1 && e.Reason == "connection_closed" {
+	if c.replies.lost && c.replies.cut && c.dialogue.Alone() && e.Reason == "connection_closed" {
 		c.endCut()
 	}
 	c.dialogue.Close(e.Reason)

@@ -39,6 +39,8 @@ func cmd(line string) string { return array(strings.Fields(line)...) }
 
 func bulk(s string) string { return fmt.Sprintf("$%d\r\n%s\r\n", len(s), s) }
 
+var spec = Spec()
+
 // observed is a parser with what it reported.
 type observed struct {
 	parser protocol.Parser
@@ -49,7 +51,7 @@ type observed struct {
 
 func observe(joined bool) *observed {
 	o := &observed{}
-	setup := Spec().Setup(&protocol.Env{Emit: func(r *model.Request) {
+	setup := spec.Setup(&protocol.Env{Emit: func(r *model.Request) {
 		o.got = append(o.got, show(r))
 		db := *r.DB
 		o.all = append(o.all, *r)
