@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -52,12 +53,16 @@ func observeCommand(e env) *cobra.Command {
 		Long: `Show requests and flows as they happen, one line each.
 
 An exchange between two processes of this machine is seen twice, at its client and at its server; --role shows one side.
-Values of one filter are alternatives, different filters must all match, and --not turns the next filter around.`,
+Values of one filter are alternatives, different filters must all match, and --not turns the next filter around.
+
+--read shows what a file holds, in the same form, and needs no rights: a recording of sonde, or a capture file, which tells
+no processes and whose role is "wire". A damaged or incomplete file is shown as far as it can be read, then sonde fails.`,
 		Example: `  sonde observe --port 80 --http-status 5+
   sonde observe --process nginx --not --http-path '^/healthz'
   sonde observe -o json --type request | jq .attributes
   sonde observe --last 20 --duration 10s
-  sonde observe --read incident.pcap --outcome error`,
+  sonde observe --read incident.pcap.gz --outcome error
+  tcpdump -i any -s 0 -U -w - tcp port 80 | sonde observe --read -`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if f.read == "" {
@@ -183,16 +188,44 @@ func (f *observeFlags) runFile(ctx context.Context, e env) error {
 	if err != nil {
 		return err
 	}
+	if in.capture != nil {
+		if err := f.checkCapture(); err != nil {
+			return errors.Join(err, in.file.Close())
+		}
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	sink.stop = cancel
-	sink.progress = newProgress(e, f.noHint)
-	sink.progressText = func() string { return fmt.Sprintf("reading %s: %s, %d events", f.read, in.percent(), sink.shown) }
+	if in.size > 0 { // else it may be somebody's live capture
+		sink.progress = newProgress(e, f.noHint || e.terminal && sink.tail == nil) // two on one terminal garble each other
+		sink.progressText = func() string { return fmt.Sprintf("reading %s: %s, %d events", f.read, in.progress(), sink.shown) }
+	}
+	sink.keep = sink.keep || in.size == 0 && e.terminal
 	st, err := in.run(ctx, sink)
 	sink.finish()
-	sink.progress.done()
+	if sink.progress != nil {
+		sink.progress.done()
+	}
+	if !f.noHint {
+		in.summarise(e)
+	}
 	f.summarise(e, st, sink)
 	return f.result(err, sink)
+}
+
+// checkCapture refuses filters that no event of a capture file can match.
+func (f *observeFlags) checkCapture() error {
+	c, err := f.filters.Config()
+	if err != nil {
+		return usageError{err}
+	}
+	switch {
+	case len(c.Allow.PIDs)+len(c.Allow.Processes) > 0:
+		return usageError{errors.New("--pid and --process can match nothing here: a capture file does not tell processes")}
+	case len(c.Allow.Roles) > 0 && !slices.Contains(c.Allow.Roles, "wire"):
+		return usageError{errors.New(`--role can only be wire here: a capture file has neither end`)}
+	}
+	return nil
 }
 
 func (f *observeFlags) announce(e env, k *capture) {
@@ -263,7 +296,7 @@ type observeSink struct {
 	filter *filter.Filter
 	out    eventWriter
 	tail   *lastLines
-	keep   bool // for --last: every event is a write of its own
+	keep   bool // every event is a write of its own: for --last, and where somebody waits for it
 	clock  clock
 	since  time.Time
 	limit  int

@@ -9,7 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -34,9 +36,11 @@ type readFile struct {
 	interfaceName func(uint32) string
 	what          string // "recording", "capture"
 
-	file io.Closer
-	size int64        // 0 when not known
-	done atomic.Int64 // bytes of the file that have been read
+	file    io.Closer
+	size    int64        // 0 when not known
+	done    atomic.Int64 // bytes of the file that have been read
+	capture *pcap.Source // nil for a recording
+	began   time.Time
 }
 
 // liveOnly are flags that say how the kernel is asked. They make no sense for a file.
@@ -93,7 +97,8 @@ func (r *readFile) open(in *bufio.Reader, c *clock) error {
 	if !pcap.Recognise(first) {
 		return errors.New("this is no recording of sonde and no capture (pcap, pcapng)")
 	}
-	r.what, r.source, r.config = "capture", pcap.New(pcap.Default(), in), conn.Capture()
+	r.capture = pcap.New(pcap.Default(), in)
+	r.what, r.source, r.config = "capture", r.capture, conn.Capture()
 	r.identify = func(pid uint32, _ time.Duration, comm string, _ uint64) *model.Process { // a capture knows no process
 		return &model.Process{PID: pid, Name: comm, ServiceName: comm}
 	}
@@ -117,6 +122,7 @@ func (r *readFile) openRecording(in io.Reader, c *clock) error {
 
 // run plays the file to the sinks.
 func (r *readFile) run(ctx context.Context, sinks ...pipeline.Sink) (conn.Stats, error) {
+	r.began = time.Now()
 	p := pipeline.New(r.config, r.identify, r.interfaceName, sinks...)
 	err := p.Run(ctx, r.source)
 	if cerr := r.file.Close(); err == nil {
@@ -128,12 +134,38 @@ func (r *readFile) run(ctx context.Context, sinks ...pipeline.Sink) (conn.Stats,
 	return p.Stats(), err
 }
 
-// percent tells how far the reading has come, "" when that is not known.
-func (r *readFile) percent() string {
-	if r.size == 0 {
-		return sizeText(uint64(r.done.Load()))
+// progress tells how far the reading has come.
+func (r *readFile) progress() string {
+	text := fmt.Sprintf("%d %%", 100*r.done.Load()/max(r.size, 1))
+	if r.capture != nil {
+		n := r.capture.Packets()
+		text += fmt.Sprintf(", %d packets, %.0f/s", n, float64(n)/max(time.Since(r.began).Seconds(), 1e-3))
 	}
-	return fmt.Sprintf("%d %%", 100*r.done.Load()/r.size)
+	return text
+}
+
+// summarise says what a capture held besides events.
+func (r *readFile) summarise(e env) {
+	if r.capture == nil {
+		return
+	}
+	s := r.capture.Stats()
+	fmt.Fprintf(e.stderr, "sonde: %d packets, %d bytes, %.3f s", s.Packets, s.Bytes, (s.Last - s.First).Seconds())
+	for _, n := range []struct {
+		count uint64
+		what  string
+	}{
+		{s.Dropped, "missed by the capturing program"}, {s.Cut, "captured in part"}, {s.NotIP, "not IP"},
+		{s.Short, "with cut or damaged headers"}, {s.Fragments, "fragments without the rest"}, {s.Strays, "of no connection"},
+	} {
+		if n.count > 0 {
+			fmt.Fprintf(e.stderr, "; %d %s", n.count, n.what)
+		}
+	}
+	for _, link := range slices.Sorted(maps.Keys(s.Unknown)) {
+		fmt.Fprintf(e.stderr, "; %d of link type %d, which sonde does not know", s.Unknown[link], link)
+	}
+	fmt.Fprintln(e.stderr)
 }
 
 // counted counts what is read through it.

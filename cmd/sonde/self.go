@@ -51,7 +51,7 @@ func (s *selfSource) kernel(self *aggregate.Self) {
 	set := s.k.set
 	read := set.Ring.Stats()
 	lost := uint64(0)
-	for kind := event.KindSegment; kind <= event.KindActor; kind++ {
+	for _, kind := range event.KernelKinds {
 		lost += set.Counter(event.CounterLost + uint32(kind))
 	}
 	self.Rings = []aggregate.Ring{{Name: "events", Lost: lost, Records: read.Records, Bytes: read.Bytes}}
