@@ -135,16 +135,12 @@ func sizeWithLength(kind byte, p []byte) int {
 	return int(n) + extra
 }
 
-// text returns a string value, as far as it was captured, nil for other types.
+// text returns a string value, nil for other types and for one that was not captured to its end: half a name is another.
 func (w *walker) text() []byte {
-	if w.kind != typeString || len(w.value) < 5 {
+	if w.kind != typeString || len(w.value) < 5 || !w.whole {
 		return nil
 	}
-	p := w.value[4:]
-	if w.whole {
-		p = p[:len(p)-1]
-	}
-	return p
+	return w.value[4 : len(w.value)-1]
 }
 
 // number returns a number or a boolean, false for other types.

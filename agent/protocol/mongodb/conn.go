@@ -145,7 +145,7 @@ func (c *conn) giveUp(reason string) {
 
 // take takes a message.
 func (c *conn) take(d protocol.Dir, f *protocol.Frame) {
-	if len(f.Head) < headerSize { // its length alone was seen
+	if len(f.Head) < headerSize || c.fit == protocol.FitNo { // its length alone was seen, or it is behind what is no message
 		return
 	}
 	h := parseHeader(f.Head)
