@@ -72,9 +72,6 @@ func FuzzSplit(f *testing.F) {
 			cut := observe(t, TCP(), protocol.Start{})
 			for _, s := range script(in) {
 				cut.now += ms
-				if len(s.data) == 0 {
-					cut.parser.Feed(s.dir, nil, cut.now)
-				}
 				for p := s.data; len(p) > 0; {
 					n := min(1+random.IntN(most), len(p))
 					cut.parser.Feed(s.dir, p[:n], cut.now)

@@ -53,6 +53,9 @@ func frameSize(p []byte) (uint64, protocol.State) {
 
 // Feed implements protocol.Parser.
 func (c *tcp) Feed(d protocol.Dir, p []byte, t time.Duration) {
+	if len(p) == 0 { // it begins no turn
+		return
+	}
 	c.turn(d)
 	c.expire(t)
 	was := c.framers[d].Lost()

@@ -85,6 +85,9 @@ func messageSize(p []byte) (uint64, protocol.State) {
 
 // Feed implements protocol.Parser.
 func (c *conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
+	if len(p) == 0 { // it begins no turn
+		return
+	}
 	s := &c.sides[d]
 	s.pos += uint64(len(p))
 	if !c.over {
@@ -141,6 +144,7 @@ func (c *conn) noticeLoss(d protocol.Dir) {
 	}
 	if c.fit == protocol.FitOpen && !c.known {
 		c.fit = protocol.FitNo
+		c.leave()
 		return
 	}
 	if d != c.client && !c.lost {
@@ -253,7 +257,7 @@ func (c *conn) began(d protocol.Dir, start, end time.Duration) {
 
 // version2Hello takes the hello of SSL 2.0, which names one version and no extensions.
 func (c *conn) version2Hello(d protocol.Dir, f *protocol.Frame) {
-	r := reader{f.Head[min(3, len(f.Head)):]}
+	r := reader{p: f.Head[min(3, len(f.Head)):]}
 	c.hello.hasClient = true
 	c.hello.Facts.Offered = []string{versionName(r.u16())}
 	c.began(d, f.Start, f.End)
@@ -265,7 +269,7 @@ func (c *conn) changed(d protocol.Dir, s *side) {
 		return
 	}
 	s.sealed = true
-	if d != c.client && !c.certified && !c.sides[c.client].sealed {
+	if d != c.client && !c.certified && !c.sides[c.client].sealed && c.hello.version != 0 {
 		c.hello.Facts.Resumed = !c.holed || c.hello.sameSession
 	}
 }

@@ -206,8 +206,14 @@ func TestHandshakeThatWasNotSeenWhole(t *testing.T) {
 		check  func(f *model.TLS) bool
 	}{
 		{"no answer", func(o *observed) { o.feed(cl, record(handshake, simple)) }, "connection_reset", func(f *model.TLS) bool { return f.Version == "" }},
-		{"the hello was cut", func(o *observed) { o.feed(cl, record(handshake, simple)[:80]) }, "connection_reset",
-			func(f *model.TLS) bool { return f.Offered[0] == "1.2" }},
+		{"the hello was cut", func(o *observed) { o.feed(cl, record(handshake, simple)[:60]) }, "connection_reset",
+			func(f *model.TLS) bool { return f.Version == "" && len(f.Offered) == 0 && f.ServerName == "" }},
+		{"the answer was cut before it says that it is TLS 1.3", func(o *observed) {
+			o.feed(cl, record(handshake, simple)).feed(sv, record(handshake, answerTo(0x0303, 0x1301, nil, ext(extSupportedVersions, u16(0x0304))))[:50]).skip(sv, 5)
+		}, "connection_reset", func(f *model.TLS) bool { return f.Version == "1.3" && f.Cipher == "TLS_AES_128_GCM_SHA256" }},
+		{"the answer was cut in its cipher", func(o *observed) {
+			o.feed(cl, record(handshake, simple)).feed(sv, record(handshake, answerTo(0x0303, 0x1301, nil, ext(extSupportedVersions, u16(0x0304))))[:45]).skip(sv, 10+200)
+		}, "lost", func(f *model.TLS) bool { return f.Version == "" && f.Cipher == "" }},
 		{"the answer was lost", func(o *observed) { o.feed(cl, record(handshake, simple)).skip(sv, 100) }, "lost", func(f *model.TLS) bool { return f.ServerName == "a.example" }},
 		{"the hello was lost", func(o *observed) { o.feed(sv, flight).feed(cl, changed, finished).feed(sv, changed, finished) }, "request_lost",
 			func(f *model.TLS) bool { return f.Version == "1.2" && f.Established }},

@@ -60,7 +60,7 @@ func (h *Hello) Client(p []byte) bool {
 	if len(p) < handshakeHeader+2 || p[0] != clientHello {
 		return false
 	}
-	r := reader{p: p[handshakeHeader:]}
+	r, whole := body(p)
 	legacy := r.u16()
 	if legacy>>8 != 3 && legacy != version2 && legacy>>8 != 0x7f {
 		return false
@@ -71,7 +71,7 @@ func (h *Hello) Client(p []byte) bool {
 	r.vector(2)
 	r.vector(1)
 	f := &h.Facts
-	f.Offered = append(f.Offered[:0], versionName(legacy))
+	f.Offered = f.Offered[:0]
 	r.extensions(func(kind uint16, e reader) {
 		switch kind {
 		case extServerName:
@@ -84,6 +84,9 @@ func (h *Hello) Client(p []byte) bool {
 			f.Offered = e.versions(f.Offered[:0])
 		}
 	})
+	if len(f.Offered) == 0 && whole && !r.cut { // the extension would come before the old field
+		f.Offered = append(f.Offered, versionName(legacy))
+	}
 	return true
 }
 
@@ -92,7 +95,7 @@ func (h *Hello) Server(p []byte) bool {
 	if len(p) < handshakeHeader+2 || p[0] != serverHello && p[0] != helloRetryRequest {
 		return false
 	}
-	r := reader{p: p[handshakeHeader:]}
+	r, whole := body(p)
 	version := r.u16()
 	draft := version>>8 == 0x7f // to draft 21: no session identifier, no compression
 	f := &h.Facts
@@ -104,17 +107,20 @@ func (h *Hello) Server(p []byte) bool {
 			h.sameSession = len(session) > 0 && bytes.Equal(session, h.session[:h.sessionSize])
 		}
 	}
-	if p[0] == serverHello || !r.done() {
-		f.Cipher = cipherName(r.u16())
+	cipher := r.u16()
+	if f.Cipher = ""; !r.cut && p[0] == serverHello {
+		f.Cipher = cipherName(cipher)
 	}
 	if !draft {
 		r.u8()
 	}
 	f.Resumed, f.NextProto, f.Curve = false, "", ""
+	named := false
 	r.extensions(func(kind uint16, e reader) {
 		switch kind {
 		case extSupportedVersions:
 			version = e.u16()
+			named = true
 		case extKeyShare, extKeyShareDraft:
 			f.Curve = groupName(e.u16())
 		case extPreSharedKey:
@@ -123,7 +129,18 @@ func (h *Hello) Server(p []byte) bool {
 			f.NextProto = strings.Join(e.protocols(nil), ",")
 		}
 	})
-	h.version, f.Version = version, versionName(version)
+	if (r.cut || !whole) && !named && version == version12 { // TLS 1.3 says so in the extension, but has ciphers of its own
+		switch {
+		case f.Cipher == "":
+			version = 0
+		case cipher>>8 == ciphers13:
+			version = version13
+		}
+	}
+	h.version, f.Version = version, ""
+	if version != 0 {
+		f.Version = versionName(version)
+	}
 	f.Retried = f.Retried || retry
 	h.hasServer = !retry
 	return true
@@ -134,13 +151,23 @@ func (h *Hello) encryptsAll() bool {
 	return h.version == version13 || h.version>>8 == 0x7f || h.version>>8 == 0x7e
 }
 
+// body returns a reader of a handshake message without its header, and whether all of it is there.
+func body(p []byte) (r reader, whole bool) {
+	size := handshakeHeader + (int(p[1])<<16 | int(p[2])<<8 | int(p[3]))
+	return reader{p: p[handshakeHeader:min(len(p), size)]}, len(p) >= size
+}
+
 // reader takes fields off the front of bytes that may have been cut: what is missing reads as zero or empty.
-type reader struct{ p []byte }
+type reader struct {
+	p   []byte
+	cut bool // something was missing
+}
 
 func (r *reader) done() bool { return len(r.p) == 0 }
 
 // take returns the next n bytes, fewer when there are not so many.
 func (r *reader) take(n int) []byte {
+	r.cut = r.cut || n > len(r.p)
 	b := r.p[:min(n, len(r.p))]
 	r.p = r.p[len(b):]
 	return b
@@ -163,18 +190,23 @@ func (r *reader) u16() uint16 { return uint16(r.number(2)) }
 // vector returns bytes that have their length before them, in size bytes.
 func (r *reader) vector(size int) []byte { return r.take(r.number(size)) }
 
-// extensions calls each for every extension of a hello.
+// extensions calls each for every extension of a hello that is whole. A hello of SSL 3.0 may have none.
 func (r *reader) extensions(each func(kind uint16, e reader)) {
-	list := reader{r.vector(2)}
+	if r.done() {
+		return
+	}
+	list := reader{p: r.vector(2)}
 	for len(list.p) >= 4 {
 		kind := list.u16()
-		each(kind, reader{list.vector(2)})
+		if e := (reader{p: list.vector(2)}); !list.cut {
+			each(kind, e)
+		}
 	}
 }
 
 // serverName returns the host name of the extension (RFC 6066 3).
 func (r reader) serverName() string {
-	list := reader{r.vector(2)}
+	list := reader{p: r.vector(2)}
 	for len(list.p) > 3 {
 		kind := list.u8()
 		name := list.vector(2)
@@ -189,7 +221,7 @@ const maxName = 255 // bytes of a host name (RFC 1035 2.3.4)
 
 // protocols returns the names of the extension (RFC 7301 3.1).
 func (r reader) protocols(to []string) []string {
-	list := reader{r.vector(2)}
+	list := reader{p: r.vector(2)}
 	for !list.done() && len(to) < maxList {
 		name := list.vector(1)
 		if len(name) == 2 && isGREASE(uint16(name[0])<<8|uint16(name[1])) || len(name) == 0 {
@@ -203,7 +235,7 @@ func (r reader) protocols(to []string) []string {
 // versions returns the names of the versions of the extension (RFC 8446 4.2.1), highest first.
 func (r reader) versions(to []string) []string {
 	var codes []uint16
-	for list := (reader{r.vector(1)}); len(list.p) >= 2 && len(codes) < maxList; {
+	for list := (reader{p: r.vector(1)}); len(list.p) >= 2 && len(codes) < maxList; {
 		if v := list.u16(); !isGREASE(v) {
 			codes = append(codes, v)
 		}
@@ -229,7 +261,7 @@ func curveOf(p []byte, cipher string) string {
 	if len(p) < handshakeHeader+3 || p[handshakeHeader] != namedCurve || !strings.HasPrefix(cipher, "TLS_EC") {
 		return ""
 	}
-	r := reader{p[handshakeHeader+1:]}
+	r := reader{p: p[handshakeHeader+1:]}
 	return groupName(r.u16())
 }
 

@@ -14,7 +14,10 @@ import (
 const (
 	version2  = 0x0002
 	version30 = 0x0300
+	version12 = 0x0303
 	version13 = 0x0304
+
+	ciphers13 = 0x13 // upper byte of the cipher suites of TLS 1.3 (RFC 8446 B.4)
 )
 
 // versionName returns the version as the conventions write it: "1.2"; "SSLv3", "1.3-draft18" for what came before.

@@ -53,7 +53,7 @@ func version2Size(p []byte) (uint64, protocol.State) {
 	case len(p) < 2+version2Min:
 		return 0, protocol.NeedMore
 	}
-	r := reader{p}
+	r := reader{p: p}
 	size := int(r.u16() & 0x7fff)
 	r.u8()
 	version, suites, session, challenge := r.u16(), r.number(2), r.number(2), r.number(2)
