@@ -5,6 +5,7 @@ package all
 
 import (
 	"sonde/agent/protocol"
+	"sonde/agent/protocol/amqp"
 	"sonde/agent/protocol/dns"
 	"sonde/agent/protocol/http1"
 	"sonde/agent/protocol/http2"
@@ -24,6 +25,7 @@ import (
 // bytes that nothing else has come first.
 func Specs() []protocol.Spec {
 	return []protocol.Spec{
+		amqp.Spec(),
 		nats.Spec(),
 		http2.Spec(),
 		postgresql.Spec(),
