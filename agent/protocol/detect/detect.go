@@ -21,7 +21,7 @@ import (
 const (
 	MaxProbe = 512     // bytes of a turn that protocols are asked about
 	MaxKept  = 8 << 10 // bytes played again to the next candidate
-	maxCalls = 64      // calls kept
+	maxCalls = 128     // calls kept; further bytes are told together with the last ones, at their time
 	MaxTurns = 6       // turns in a row that look like nothing known after which nothing is kept; the kernel copies no longer either
 )
 
@@ -115,8 +115,9 @@ type Conn struct {
 	dir     protocol.Dir // of the last call
 	first   []byte       // of the turn, as far as protocols are asked about it
 	asking  bool         // the turn is still too short to tell
-	refused uint32       // bit per spec whose parser said FitNo
-	unknown int          // turns in a row that nothing claimed
+	ended   bool         // no more of the turns that were kept will come
+	refused uint64       // bit per spec whose parser said FitNo
+	unknown int          // turns in a row that nothing claimed, or that a parser did not call its own
 
 	calls  []call
 	kept   []byte
@@ -133,57 +134,79 @@ func (c *Conn) Protocol() model.Protocol {
 
 // Feed implements protocol.Parser.
 func (c *Conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
-	if c.settled { // nearly always
-		c.passed[d] += uint64(len(p))
-		c.parser.Feed(d, p, t)
-		if !c.confirms {
-			c.confirms = c.parser.Fit() == protocol.FitYes
+	for len(p) > 0 {
+		if !c.settled {
+			c.turn(d)
+			c.makeRoom()
 		}
-		return
+		if c.settled { // nearly always
+			c.passed[d] += uint64(len(p))
+			c.parser.Feed(d, p, t)
+			if !c.confirms {
+				c.confirm(d)
+			}
+			return
+		}
+		n := len(p)
+		if c.transport == model.TransportTCP { // where it is cut must not matter
+			n = min(n, MaxKept-len(c.kept))
+		}
+		c.look(d, p[:n], t)
+		p = p[n:]
 	}
-	if len(p) == 0 {
-		return
-	}
-	if len(p) > MaxKept {
-		c.Feed(d, p[:MaxKept], t)
-		c.Feed(d, p[MaxKept:], t)
-		return
-	}
-	c.turn(d)
+}
+
+// look takes bytes of a connection whose protocol is not known.
+func (c *Conn) look(d protocol.Dir, p []byte, t time.Duration) {
 	c.passed[d] += uint64(len(p))
 	c.keep(call{dir: d, kind: callFeed, time: t}, p)
-	if c.parser != nil {
+	switch {
+	case c.parser != nil:
 		c.parser.Feed(d, p, t)
 		c.check()
-		return
-	}
-	if c.asking {
+	case c.asking:
 		c.first = append(c.first, p[:min(len(p), MaxProbe-len(c.first))]...)
-		c.ask(false)
-		return
+		if c.ask(false) == unclaimed {
+			c.nothing()
+		}
+	default:
+		c.pass()
 	}
-	c.hide()
 }
 
 // Skip implements protocol.Parser.
 func (c *Conn) Skip(d protocol.Dir, n uint64, t time.Duration) {
+	if !c.settled {
+		c.turn(d)
+		c.makeRoom()
+	}
+	c.passed[d] += n
 	if c.settled {
-		c.passed[d] += n
 		c.parser.Skip(d, n, t)
+		if !c.confirms {
+			c.confirm(d)
+		}
 		return
 	}
-	c.turn(d)
-	c.passed[d] += n
 	c.keep(call{dir: d, kind: callSkip, n: n, time: t}, nil)
 	if c.parser != nil {
 		c.parser.Skip(d, n, t)
 		c.check()
 		return
 	}
-	if c.asking && len(c.first) > 0 {
-		c.ask(true)
-	}
+	c.endTurn()
 	c.asking = false // what comes behind a gap is not the beginning of anything
+	if c.parser == nil {
+		c.pass()
+	}
+}
+
+// pass lets bytes go by that belong to no known protocol.
+func (c *Conn) pass() {
+	c.hide()
+	if c.unknown > MaxTurns {
+		c.forget()
+	}
 }
 
 // EOF implements protocol.Parser.
@@ -191,16 +214,15 @@ func (c *Conn) EOF(d protocol.Dir, t time.Duration) {
 	if c.parser != nil {
 		c.parser.EOF(d, t)
 	}
-	if !c.settled {
+	if c.makeRoom(); !c.settled {
 		c.keep(call{dir: d, kind: callEOF, time: t}, nil)
 	}
 }
 
 // Close implements protocol.Parser.
 func (c *Conn) Close(e protocol.Close) {
-	if c.parser == nil && c.asking && len(c.first) > 0 {
-		c.ask(true)
-	}
+	c.endTurn()
+	c.ended = true // for parsers that give way now
 	if c.parser != nil {
 		c.parser.Close(e)
 	}
@@ -230,8 +252,8 @@ func (c *Conn) Release() {
 // Abandon is called when records of this connection were lost: what waits for an answer is reported as it stands, because
 // which of the bytes to come answer it can no longer be told. A protocol that is known stays known.
 func (c *Conn) Abandon(at time.Duration) {
-	c.joined = true
 	c.forget()
+	c.joined, c.started, c.asking, c.refused, c.first = true, false, false, 0, c.first[:0]
 	if c.parser == nil {
 		return
 	}
@@ -254,38 +276,84 @@ func (c *Conn) turn(d protocol.Dir) {
 	if c.started && c.dir == d && c.transport == model.TransportTCP {
 		return
 	}
-	if c.parser == nil && c.asking && len(c.first) > 0 { // it stayed too short to tell
-		c.ask(true)
-	}
+	c.endTurn()
 	c.started, c.dir = true, d
 	c.first, c.asking, c.turnAt = c.first[:0], c.parser == nil, len(c.calls)
 }
 
+// endTurn asks about a turn that stayed too short to tell.
+func (c *Conn) endTurn() {
+	if c.parser != nil || !c.asking || len(c.first) == 0 {
+		return
+	}
+	c.ended = true
+	if c.ask(true) == unclaimed {
+		c.nothing()
+	}
+	c.ended = false
+}
+
+// makeRoom sees to it that the next call can be kept, or gives the connection to the parser that has it.
+func (c *Conn) makeRoom() {
+	switch {
+	case c.settled || !c.full():
+	case c.parser != nil:
+		c.settle()
+	default:
+		c.forgetBefore(c.turnAt)
+		if !c.asking && c.full() {
+			c.forget()
+		}
+	}
+}
+
+func (c *Conn) full() bool { return len(c.kept) >= MaxKept || len(c.calls) >= 2*maxCalls }
+
 // keep notes a call for the case that another parser has to be tried.
 func (c *Conn) keep(k call, p []byte) {
-	if c.unknown > MaxTurns {
-		c.forget()
-	}
-	if len(c.kept)+len(p) > MaxKept || len(c.calls) == maxCalls {
-		if c.parser != nil {
-			c.settle()
-			return
-		}
-		c.forget()
-	}
 	k.from, k.n = len(c.kept), max(uint64(len(p)), k.n)
 	c.kept = append(c.kept, p...)
+	if n := len(c.calls); n >= maxCalls && n > c.turnAt && k.kind == callFeed && c.transport == model.TransportTCP {
+		if last := &c.calls[n-1]; last.kind == callFeed && last.dir == k.dir {
+			last.n += k.n
+			return
+		}
+	}
 	c.calls = append(c.calls, k)
 }
 
 // forget drops what was kept: what is to come is joined in the middle.
-func (c *Conn) forget() {
-	c.joined = c.joined || len(c.calls) > 0
-	c.kept, c.calls, c.turnAt = c.kept[:0], c.calls[:0], 0
+func (c *Conn) forget() { c.forgetBefore(len(c.calls)) }
+
+// forgetBefore drops the first calls.
+func (c *Conn) forgetBefore(n int) {
+	if n == 0 {
+		return
+	}
+	c.joined = true
+	from := len(c.kept)
+	if n < len(c.calls) {
+		from = c.calls[n].from
+	}
+	c.kept = append(c.kept[:0], c.kept[from:]...)
+	c.calls = append(c.calls[:0], c.calls[n:]...)
+	for i := range c.calls {
+		c.calls[i].from -= from
+	}
+	c.turnAt = max(0, c.turnAt-n)
 }
 
-// ask looks for a protocol that claims the turn. last says that no more of it will come.
-func (c *Conn) ask(last bool) {
+// verdict is what came of asking about a turn.
+type verdict uint8
+
+const (
+	unclaimed verdict = iota
+	undecided         // more of the turn will tell
+	tried             // a parser was opened; it may have given way to others since
+)
+
+// ask looks for a protocol that claims the turn, and tries it. last says that no more of the turn will come.
+func (c *Conn) ask(last bool) verdict {
 	maybe := -1
 	for i := range c.engine.specs {
 		s := &c.engine.specs[i]
@@ -295,26 +363,64 @@ func (c *Conn) ask(last bool) {
 		switch guess := s.Probe(c.first); {
 		case guess == protocol.GuessRequest || guess == protocol.GuessResponse:
 			c.try(i, guess)
-			return
+			return tried
 		case guess == protocol.GuessMaybe && maybe < 0:
 			maybe = i
 		}
 	}
 	switch {
 	case maybe < 0:
-		c.nothing()
+		return unclaimed
 	case last || len(c.first) >= MaxProbe:
 		c.try(maybe, protocol.GuessMaybe)
+		return tried
 	}
+	return undecided
+}
+
+// again asks about the turns that were kept, from the first on, after a parser gave way.
+func (c *Conn) again() {
+	for at := 0; at < len(c.calls); {
+		end, gap := c.turnOf(at)
+		if len(c.first) > 0 {
+			switch c.ask(c.ended || gap || end < len(c.calls)) {
+			case tried:
+				return
+			case undecided:
+				c.asking = true
+				return
+			}
+		}
+		at = end
+	}
+	c.nothing()
+}
+
+// turnOf goes back to the turn that begins with a call. It returns the call behind the turn, and whether bytes are missing
+// in it.
+func (c *Conn) turnOf(at int) (end int, gap bool) {
+	c.turnAt, c.first = at, c.first[:0]
+	for end = at; end < len(c.calls); end++ {
+		k := &c.calls[end]
+		if k.kind == callEOF {
+			continue
+		}
+		if k.dir != c.calls[at].dir || end > at && c.transport == model.TransportUDP {
+			break
+		}
+		gap = gap || k.kind == callSkip
+		if !gap {
+			c.first = append(c.first, c.kept[k.from:k.from+min(int(k.n), MaxProbe-len(c.first))]...)
+		}
+	}
+	return end, gap
 }
 
 // nothing is called when no protocol claims a turn.
 func (c *Conn) nothing() {
 	c.asking, c.refused = false, 0
-	c.hide()
-	if c.unknown++; c.unknown > MaxTurns {
-		c.forget()
-	}
+	c.unknown++
+	c.pass()
 }
 
 // hide tells a recording that what nobody claims is private. Zeros are claimed by nobody either.
@@ -336,20 +442,20 @@ func (c *Conn) hide() {
 	}
 }
 
-// try opens a parser and plays to it what was kept: all of it to one that takes the turn for an answer, because then the
-// turn before, which nobody claimed, was the question; else from this turn on.
+// try opens a parser and plays to it what was kept: from this turn on to one that takes it for a request; else all of it,
+// because the turn before, which nobody claimed, may have been the question.
 func (c *Conn) try(spec int, guess protocol.Guess) {
-	if guess == protocol.GuessRequest && c.turnAt > 0 {
-		c.joined = true
-		c.calls, c.turnAt = c.calls[c.turnAt:], 0
+	calls := c.calls
+	if guess == protocol.GuessRequest {
+		calls = calls[c.turnAt:]
 	}
 	c.asking, c.spec = false, spec
-	start := protocol.Start{Joined: c.joined, Base: c.passed}
-	for _, k := range c.calls {
+	start := protocol.Start{Joined: c.joined || len(calls) < len(c.calls), Base: c.passed}
+	for _, k := range calls {
 		start.Base[k.dir] -= k.n
 	}
 	c.parser = c.engine.new[spec](start)
-	for _, k := range c.calls {
+	for _, k := range calls {
 		switch k.kind {
 		case callFeed:
 			c.parser.Feed(k.dir, c.kept[k.from:k.from+int(k.n)], k.time)
@@ -365,7 +471,7 @@ func (c *Conn) try(spec int, guess protocol.Guess) {
 	c.check()
 }
 
-// check asks the parser whether it was meant. The next to be tried is asked about the first bytes that were kept.
+// check asks the parser whether it was meant.
 func (c *Conn) check() {
 	switch c.parser.Fit() {
 	case protocol.FitYes:
@@ -373,21 +479,35 @@ func (c *Conn) check() {
 		c.settle()
 	case protocol.FitNo:
 		c.drop()
+		if c.settled { // what it was shown is not kept any more
+			c.unsettle()
+			return
+		}
 		c.refused |= 1 << c.spec
-		c.first, c.turnAt = c.first[:0], 0
-		for i, k := range c.calls {
-			if k.kind != callFeed || k.dir != c.calls[0].dir || i > 0 && len(c.first) >= MaxProbe {
-				break
-			}
-			c.first = append(c.first, c.kept[k.from:k.from+min(int(k.n), MaxProbe-len(c.first))]...)
-		}
-		if len(c.first) > 0 {
-			c.ask(true)
-		} else {
-			c.nothing()
-		}
+		c.again()
 	}
 }
 
-// settle gives the connection to the parser for good.
-func (c *Conn) settle() { c.settled, c.kept, c.calls, c.first = true, nil, nil, nil }
+// settle gives the connection to the parser.
+func (c *Conn) settle() { c.settled, c.unknown, c.kept, c.calls, c.first = true, 0, nil, nil, nil }
+
+// confirm asks a parser that has the connection because too much passed to keep it. One that never says yes does not have it
+// for long.
+func (c *Conn) confirm(d protocol.Dir) {
+	if d != c.dir {
+		c.dir = d
+		c.unknown++
+	}
+	switch fit := c.parser.Fit(); {
+	case fit == protocol.FitYes:
+		c.confirms, c.unknown = true, 0
+	case fit == protocol.FitNo, c.unknown > MaxTurns:
+		c.drop()
+		c.unsettle()
+	}
+}
+
+// unsettle goes back to looking for the protocol, from the next turn on.
+func (c *Conn) unsettle() {
+	c.settled, c.joined, c.asking, c.refused, c.turnAt = false, true, false, 0, 0
+}
