@@ -81,6 +81,9 @@ func (c *conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	if guess == protocol.GuessMaybe && len(c.first) < maxFirst {
 		return
 	}
+	if guess == protocol.GuessMaybe { // a line of many keys
+		guess, _ = classify(append(c.first, '\n'))
+	}
 	first := c.first[:before]
 	if c.first = nil; c.role(d, guess, binary) {
 		c.Feed(d, first, c.firstAt)

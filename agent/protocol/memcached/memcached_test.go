@@ -4,6 +4,7 @@ package memcached
 
 import (
 	"encoding/binary"
+	"strings"
 	"testing"
 
 	"sonde/agent/protocol"
@@ -15,6 +16,8 @@ func TestTextConversations(t *testing.T) {
 			want: "set foo ? ? ? ok 20/8\nget foo ok rows=1 9/25\nquit ok oneway 6/0"},
 		{name: "several keys", steps: []step{req("gets a b c\r\n"), resp("VALUE a 0 1 12\r\nx\r\nVALUE c 0 5 13\r\nEND\r\n\r\nEND\r\n"), req("get a b\r\n"), resp("END\r\n"), req("gat 60 a b\r\n"), resp("END\r\n")},
 			want: "gets a b c ok keys=3 rows=2 12/47\nget a b ok keys=2 rows=0 9/5\ngat ? a b ok keys=2 rows=0 12/5"},
+		{name: "very many keys", steps: []step{req("get" + strings.Repeat(" key", 5000) + "\r\n"), resp("END\r\n"), req("get a\r\n"), resp("END\r\n")},
+			want: "get" + strings.Repeat(" key", 127) + " ok rows=0 cut 20005/5\nget a ok rows=0 7/5"},
 		{name: "what is missing is no error", steps: []step{req("delete a\r\nincr a 1\r\nadd a 0 0 1\r\nx\r\ncas a 0 0 1 5\r\nx\r\ntouch a 0\r\n"), resp("NOT_FOUND\r\nNOT_FOUND\r\nNOT_STORED\r\nEXISTS\r\nTOUCHED\r\n")},
 			want: "delete a ok 10/11\nincr a ? ok 10/11\nadd a ? ? ? ok 16/12\ncas a ? ? ? ? ok 18/8\ntouch a ? ok 11/9"},
 		{name: "errors", steps: []step{req("set a 0 0 9\r\n123456789\r\nincr a 1\r\nbogus secret\r\n"), resp("SERVER_ERROR object too large for cache\r\nCLIENT_ERROR cannot increment\r\nERROR\r\n")},

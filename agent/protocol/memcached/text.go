@@ -194,7 +194,9 @@ func (c *text) commandLine(line []byte, t time.Duration) {
 		c.outOfStep()
 		return
 	}
-	c.command.cut = c.command.cut || len(line) >= MaxLine
+	if len(line) >= MaxLine {
+		c.command.cut, c.command.keys = true, 0
+	}
 	if block >= 0 {
 		c.inBlock, c.left = true, uint64(block)+2
 		return
