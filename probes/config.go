@@ -5,6 +5,7 @@ package probes
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/cilium/ebpf"
 
@@ -24,8 +25,16 @@ type Scope struct {
 type Config struct {
 	RingBytes int // of all CPUs' rings together; a power of two and at least a page
 
-	// Payload budgets, bytes per turn of a connection (see probes/bpf/payload.bpf.c).
-	BudgetRequest, BudgetResponse, BudgetPipelined, BudgetUnknown uint32
+	// Payload budgets, bytes per turn of a connection (see probes/bpf/classify.h). Of HTTP/2 frames decide, not budgets.
+	BudgetRequest, BudgetResponse, BudgetPipelined uint32 // HTTP/1
+	BudgetOther                                    uint32 // other protocols with a parser, each direction
+	BudgetTLS                                      uint32 // each of the turns of a handshake
+	BudgetUnknown, BudgetUnknownFirst              uint32 // what looks like nothing known, and its first turns
+	// BudgetRefill is the time after which a direction that goes on without an answer gets BudgetOther again: about a
+	// millisecond's accuracy.
+	BudgetRefill time.Duration
+	// BudgetDatagram is the number of bytes copied of a datagram of DNS or QUIC.
+	BudgetDatagram uint32
 
 	Scope Scope
 
@@ -39,7 +48,8 @@ type Config struct {
 func Default() Config {
 	return Config{
 		RingBytes: 8 << 20, BudgetRequest: 16 << 10, BudgetResponse: 512, BudgetPipelined: 16 << 10,
-		BudgetUnknown: 256,
+		BudgetOther: 8 << 10, BudgetTLS: 16 << 10, BudgetUnknown: 256, BudgetUnknownFirst: 2 << 10,
+		BudgetRefill: 10 * time.Millisecond, BudgetDatagram: 1500,
 		PacketFlows:   true,
 	}
 }
@@ -49,13 +59,21 @@ func (c Config) Validate() error {
 	if page := os.Getpagesize(); c.RingBytes < page || c.RingBytes&(c.RingBytes-1) != 0 {
 		return fmt.Errorf("ring size %d: must be a power of two of at least %d bytes", c.RingBytes, page)
 	}
-	for _, b := range []uint32{c.BudgetRequest, c.BudgetResponse, c.BudgetPipelined, c.BudgetUnknown} {
+	for _, b := range []uint32{
+		c.BudgetRequest, c.BudgetResponse, c.BudgetPipelined, c.BudgetOther, c.BudgetTLS, c.BudgetUnknown, c.BudgetUnknownFirst,
+	} {
 		if b > 16<<10 {
 			return fmt.Errorf("payload budget %d: at most 16384 bytes of a turn are copied", b)
 		}
 	}
+	if c.BudgetDatagram > 1500 {
+		return fmt.Errorf("payload budget %d: at most 1500 bytes of a datagram are copied", c.BudgetDatagram)
+	}
 	return nil
 }
+
+// refillUnits is BudgetRefill as the kernel side counts time.
+func (c Config) refillUnits() uint32 { return uint32(max(c.BudgetRefill, 0) >> 20) }
 
 // ringPerCPU shares the bytes out: a power of two each, a page at least.
 func (c Config) ringPerCPU() uint32 {

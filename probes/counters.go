@@ -31,10 +31,10 @@ func (s *Set) Counter(index uint32) uint64 {
 // Lost returns what the kernel side could not pass on since the last call, nil when that is nothing.
 func (s *Set) Lost(now uint64) *event.Lost {
 	var total event.Lost
-	for k := event.KindSegment; k <= event.KindActor; k++ {
+	for _, k := range event.KernelKinds {
 		n := s.Counter(event.CounterLost + uint32(k))
 		total.Records += n
-		if k != event.KindSegment {
+		if k != event.KindSegment && k != event.KindDatagram {
 			total.Lifecycle += n
 		}
 	}

@@ -153,7 +153,9 @@ func (s *Set) settings(spec *ebpf.CollectionSpec) error {
 	values := map[string]any{
 		"ring_wake_bytes": c.ringPerCPU() / 4, "scope_mask": mask,
 		"budget_request": c.BudgetRequest, "budget_response": c.BudgetResponse,
-		"budget_pipelined": c.BudgetPipelined, "budget_unknown": c.BudgetUnknown,
+		"budget_pipelined": c.BudgetPipelined, "budget_other": c.BudgetOther, "budget_tls": c.BudgetTLS,
+		"budget_unknown": c.BudgetUnknown, "budget_unknown_first": c.BudgetUnknownFirst,
+		"refill_after": c.refillUnits(), "budget_datagram": c.BudgetDatagram,
 		"loopback_ifindex": loopbackIndex(),
 	}
 	for name, v := range spec.Variables {

@@ -56,12 +56,13 @@ type payloadSockState struct {
 		Unmarked  uint32
 		Left      uint16
 		_         [1]byte /* unsupported bitfield */
-		Pad       uint8
+		Kept      uint8
 	}
 	Lost         uint32
 	Flags        uint8
 	UnknownTurns uint8
-	Pad          [2]uint8
+	TlsTurns     uint8
+	Pad          uint8
 	Sock         uint64
 	Cookie       uint64
 	Tuple        struct {
@@ -72,27 +73,75 @@ type payloadSockState struct {
 		RemotePort uint16
 		Netns      uint32
 	}
+	First    [2]uint64
+	Refilled [2]uint32
+}
+
+type payloadWalks struct {
+	_   structs.HostLayout
+	Dir [2]struct {
+		_        structs.HostLayout
+		Next     uint32
+		Left     uint32
+		Keep     uint32
+		Have     uint32
+		InStep   uint32
+		At       uint32
+		Begin    uint32
+		End      uint32
+		Runs     uint32
+		N        uint32
+		Together uint32
+		Pad      uint32
+		Header   [24]uint8
+		Segment  struct {
+			_         structs.HostLayout
+			Off       uint32
+			Seq       uint32
+			Len       uint32
+			Head      uint32
+			OtherTold uint32
+			L4        uint32
+			Dir       uint8
+			Flags     uint8
+			TcpFlags  uint8
+			Tail      uint8
+		}
+		Run [32]struct {
+			_   structs.HostLayout
+			At  uint32
+			End uint32
+		}
+	}
 }
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	payloadMapCounters        = "counters"
-	payloadMapEvents          = "events"
-	payloadMapScope           = "scope"
-	payloadMapSockFlows       = "sock_flows"
-	payloadMapSocks           = "socks"
-	payloadProgPayloadEgress  = "payload_egress"
-	payloadProgPayloadIngress = "payload_ingress"
-	payloadVarBudgetPipelined = "budget_pipelined"
-	payloadVarBudgetRequest   = "budget_request"
-	payloadVarBudgetResponse  = "budget_response"
-	payloadVarBudgetUnknown   = "budget_unknown"
-	payloadVarMarkBytes       = "mark_bytes"
-	payloadVarRingWakeBytes   = "ring_wake_bytes"
-	payloadVarScopeMask       = "scope_mask"
-	payloadVarUnknownTurnsMax = "unknown_turns_max"
+	payloadMapCounters           = "counters"
+	payloadMapEvents             = "events"
+	payloadMapScope              = "scope"
+	payloadMapSockFlows          = "sock_flows"
+	payloadMapSocks              = "socks"
+	payloadMapWalks              = "walks"
+	payloadProgPayloadEgress     = "payload_egress"
+	payloadProgPayloadIngress    = "payload_ingress"
+	payloadVarBudgetDatagram     = "budget_datagram"
+	payloadVarBudgetOther        = "budget_other"
+	payloadVarBudgetPipelined    = "budget_pipelined"
+	payloadVarBudgetRequest      = "budget_request"
+	payloadVarBudgetResponse     = "budget_response"
+	payloadVarBudgetTls          = "budget_tls"
+	payloadVarBudgetUnknown      = "budget_unknown"
+	payloadVarBudgetUnknownFirst = "budget_unknown_first"
+	payloadVarMarkBytes          = "mark_bytes"
+	payloadVarRefillAfter        = "refill_after"
+	payloadVarRingWakeBytes      = "ring_wake_bytes"
+	payloadVarScopeMask          = "scope_mask"
+	payloadVarTlsTurnsMax        = "tls_turns_max"
+	payloadVarUnknownTurnsFirst  = "unknown_turns_first"
+	payloadVarUnknownTurnsMax    = "unknown_turns_max"
 )
 
 // loadPayload returns the embedded CollectionSpec for payload.
@@ -150,20 +199,28 @@ type payloadMapSpecs struct {
 	Scope     *ebpf.MapSpec `ebpf:"scope"`
 	SockFlows *ebpf.MapSpec `ebpf:"sock_flows"`
 	Socks     *ebpf.MapSpec `ebpf:"socks"`
+	Walks     *ebpf.MapSpec `ebpf:"walks"`
 }
 
 // payloadVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type payloadVariableSpecs struct {
-	BudgetPipelined *ebpf.VariableSpec `ebpf:"budget_pipelined"`
-	BudgetRequest   *ebpf.VariableSpec `ebpf:"budget_request"`
-	BudgetResponse  *ebpf.VariableSpec `ebpf:"budget_response"`
-	BudgetUnknown   *ebpf.VariableSpec `ebpf:"budget_unknown"`
-	MarkBytes       *ebpf.VariableSpec `ebpf:"mark_bytes"`
-	RingWakeBytes   *ebpf.VariableSpec `ebpf:"ring_wake_bytes"`
-	ScopeMask       *ebpf.VariableSpec `ebpf:"scope_mask"`
-	UnknownTurnsMax *ebpf.VariableSpec `ebpf:"unknown_turns_max"`
+	BudgetDatagram     *ebpf.VariableSpec `ebpf:"budget_datagram"`
+	BudgetOther        *ebpf.VariableSpec `ebpf:"budget_other"`
+	BudgetPipelined    *ebpf.VariableSpec `ebpf:"budget_pipelined"`
+	BudgetRequest      *ebpf.VariableSpec `ebpf:"budget_request"`
+	BudgetResponse     *ebpf.VariableSpec `ebpf:"budget_response"`
+	BudgetTls          *ebpf.VariableSpec `ebpf:"budget_tls"`
+	BudgetUnknown      *ebpf.VariableSpec `ebpf:"budget_unknown"`
+	BudgetUnknownFirst *ebpf.VariableSpec `ebpf:"budget_unknown_first"`
+	MarkBytes          *ebpf.VariableSpec `ebpf:"mark_bytes"`
+	RefillAfter        *ebpf.VariableSpec `ebpf:"refill_after"`
+	RingWakeBytes      *ebpf.VariableSpec `ebpf:"ring_wake_bytes"`
+	ScopeMask          *ebpf.VariableSpec `ebpf:"scope_mask"`
+	TlsTurnsMax        *ebpf.VariableSpec `ebpf:"tls_turns_max"`
+	UnknownTurnsFirst  *ebpf.VariableSpec `ebpf:"unknown_turns_first"`
+	UnknownTurnsMax    *ebpf.VariableSpec `ebpf:"unknown_turns_max"`
 }
 
 // payloadObjects contains all objects after they have been loaded into the kernel.
@@ -191,6 +248,7 @@ type payloadMaps struct {
 	Scope     *ebpf.Map `ebpf:"scope"`
 	SockFlows *ebpf.Map `ebpf:"sock_flows"`
 	Socks     *ebpf.Map `ebpf:"socks"`
+	Walks     *ebpf.Map `ebpf:"walks"`
 }
 
 func (m *payloadMaps) Close() error {
@@ -200,6 +258,7 @@ func (m *payloadMaps) Close() error {
 		m.Scope,
 		m.SockFlows,
 		m.Socks,
+		m.Walks,
 	)
 }
 
@@ -207,14 +266,21 @@ func (m *payloadMaps) Close() error {
 //
 // It can be passed to loadPayloadObjects or ebpf.CollectionSpec.LoadAndAssign.
 type payloadVariables struct {
-	BudgetPipelined *ebpf.Variable `ebpf:"budget_pipelined"`
-	BudgetRequest   *ebpf.Variable `ebpf:"budget_request"`
-	BudgetResponse  *ebpf.Variable `ebpf:"budget_response"`
-	BudgetUnknown   *ebpf.Variable `ebpf:"budget_unknown"`
-	MarkBytes       *ebpf.Variable `ebpf:"mark_bytes"`
-	RingWakeBytes   *ebpf.Variable `ebpf:"ring_wake_bytes"`
-	ScopeMask       *ebpf.Variable `ebpf:"scope_mask"`
-	UnknownTurnsMax *ebpf.Variable `ebpf:"unknown_turns_max"`
+	BudgetDatagram     *ebpf.Variable `ebpf:"budget_datagram"`
+	BudgetOther        *ebpf.Variable `ebpf:"budget_other"`
+	BudgetPipelined    *ebpf.Variable `ebpf:"budget_pipelined"`
+	BudgetRequest      *ebpf.Variable `ebpf:"budget_request"`
+	BudgetResponse     *ebpf.Variable `ebpf:"budget_response"`
+	BudgetTls          *ebpf.Variable `ebpf:"budget_tls"`
+	BudgetUnknown      *ebpf.Variable `ebpf:"budget_unknown"`
+	BudgetUnknownFirst *ebpf.Variable `ebpf:"budget_unknown_first"`
+	MarkBytes          *ebpf.Variable `ebpf:"mark_bytes"`
+	RefillAfter        *ebpf.Variable `ebpf:"refill_after"`
+	RingWakeBytes      *ebpf.Variable `ebpf:"ring_wake_bytes"`
+	ScopeMask          *ebpf.Variable `ebpf:"scope_mask"`
+	TlsTurnsMax        *ebpf.Variable `ebpf:"tls_turns_max"`
+	UnknownTurnsFirst  *ebpf.Variable `ebpf:"unknown_turns_first"`
+	UnknownTurnsMax    *ebpf.Variable `ebpf:"unknown_turns_max"`
 }
 
 // payloadPrograms contains all programs after they have been loaded into the kernel.

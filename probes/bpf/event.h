@@ -45,9 +45,12 @@ enum segment_flags {
 
 /* State of a socket in payload.bpf.c; user space sets SOCK_IGNORE on sonde's own. */
 enum sock_flags {
-	SOCK_KNOWN = 1,	 /* tuple, cookie and scope are set */
-	SOCK_IGNORE = 2, /* sonde's own, or out of scope */
-	SOCK_HTTP = 4,	 /* has looked like HTTP at least once */
+	SOCK_KNOWN = 1,	  /* tuple, cookie and scope are set */
+	SOCK_IGNORE = 2,  /* sonde's own, or out of scope */
+	SOCK_HTTP = 4,	  /* has looked like HTTP/1 at least once */
+	SOCK_OTHER = 8,	  /* speaks another protocol that user space knows */
+	SOCK_FRAMES = 16, /* speaks HTTP/2 */
+	SOCK_TLS = 32,
 };
 
 struct tuple {
@@ -178,7 +181,7 @@ struct event_drops {
 
 /* Indexes of the counters map: what the kernel side could not pass on. */
 enum counter {
-	COUNTER_LOST = 1,    /* records that found the ring full; + event_kind, 2 to 6 and 11 */
+	COUNTER_LOST = 1, /* records that found the ring full; + event_kind, 2 to 6 and 11 */
 	COUNTER_LOST_REQUESTS_SENT = 8,
 	COUNTER_LOST_REQUESTS_RECEIVED = 9,
 	COUNTER_STORAGE_FULL = 10,  /* a socket got no state: its bytes are not seen */

@@ -64,21 +64,26 @@ static __always_inline int infer_http(const unsigned char *p, unsigned int len)
  */
 static __always_inline int infer_pipelined(const unsigned char *p, unsigned int len, unsigned int limit)
 {
-	unsigned int i, k;
+	unsigned int i, next;
 
 	for (i = 0; i + 8 <= limit; i += 6) {
-		unsigned long long w, x, feeds;
+		unsigned long long w, x, feeds, pair;
 
 		if (i + 8 > len)
 			return 0;
 		__builtin_memcpy(&w, p + i, 8);
 		x = w ^ 0x0a0a0a0a0a0a0a0aULL;
 		feeds = (x - 0x0101010101010101ULL) & ~x & 0x8080808080808080ULL;
-		if (!(feeds & (feeds >> 16)))
+		pair = feeds & (feeds >> 16);
+		if (!pair)
 			continue;
-		for (k = i + 2; k < i + 9; k++)
-			if (p[k] == '\n' && p[k - 2] == '\n')
-				return k + 1 < len && infer_is_upper(p[k + 1]);
+		/*
+		 * The multiplication gives the number of the lowest byte that is marked. Verifiers do not see through it, so
+		 * that all ways out of the loop look the same to them: with a search for the byte instead, this function was
+		 * nine tenths of what they had to follow.
+		 */
+		next = (i + (((pair & -pair) >> 7) * 0x0001020304050607ULL >> 56) + 3) & 0x1ff;
+		return next < len && next < limit + 8 && infer_is_upper(p[next]);
 	}
 	return 0;
 }

@@ -9,62 +9,17 @@
 #include "lib/sock.h"
 #include "scope.h"
 #include "infer.h"
+#include "infer_known.h"
+#include "state.h"
 #include "maps.h"
 #include "lib/output.h"
 #include "lib/scope.h"
 #include "lib/flow.h"
+#include "record.h"
+#include "classify.h"
 
 #define TCP_LISTEN 10
 #define WINDOW_MAX (1U << 28) /* of what one socket can have announced and not yet read */
-
-#define TCP_FLAG_FIN 0x01
-#define TCP_FLAG_RST 0x04
-#define TCP_FLAG_PSH 0x08
-
-#define AREA_MAX 4096 /* bytes of one record; a longer prefix takes several */
-#define TAIL	 16   /* the last bytes of a cut segment: enough for the last chunk of a chunked body */
-#define PIECES	 5    /* records of one segment at most */
-
-/* Bytes of a turn that begins like an HTTP request: heads are copied whole up to this. */
-const volatile u32 budget_request = 16384;
-/* Bytes of a turn that begins like an HTTP response. */
-const volatile u32 budget_response = 1024;
-/* The same where the request turn before it held more than one request: their answers may come in one segment. */
-const volatile u32 budget_pipelined = 16384;
-/* Bytes of a turn that begins like nothing known, on connections that may still turn out to be something. */
-const volatile u32 budget_unknown = 256;
-/* Turns in a row that look like nothing known after which a connection is no longer copied (and stays a flow). */
-const volatile u32 unknown_turns_max = 6;
-/* A body that is counted, not copied, leaves a mark each time this many bytes have passed, and at each PSH. */
-const volatile u32 mark_bytes = 65536;
-/*
- * What every segment touches stands first and fits one cache line with sk_storage's own header before it: the two
- * directions of a socket run on different CPUs, and each line they share is a miss.
- */
-struct direction {
-	u32 next;	/* sequence number after the last byte seen */
-	u32 told;	/* the same, set only after the record for it has its place in the ring */
-	u32 other_told; /* the other direction's told when the current turn began */
-	u32 hole;	/* sequence number of the first byte not seen, valid while open_hole */
-	u32 unmarked;	/* bytes counted since the last record */
-	u16 left;	/* bytes of the current turn that may still be copied */
-	u8 guess : 2;
-	u8 started : 1;
-	u8 open_hole : 1;
-	u8 pipelined : 1; /* the turn held more than one request */
-	u8 pad;
-};
-
-struct sock_state {
-	struct direction dir[2];
-	u32 lost;
-	u8 flags; /* enum sock_flags */
-	u8 unknown_turns;
-	u8 pad[2];
-	u64 sock; /* address of the struct sock; from here on written once */
-	u64 cookie;
-	struct tuple tuple;
-};
 
 /*
  * Socket -> state. Made at the first packet of a socket with something to say, freed by the kernel with the socket.
@@ -77,6 +32,14 @@ struct {
 	__type(value, struct sock_state);
 } socks SEC(".maps");
 
+/* Socket -> the walk over its frames. Made for connections that speak HTTP/2, freed by the kernel with the socket. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct walks);
+} walks SEC(".maps");
+
 /* Flows of UDP sockets. Emptied by user space in batches; full: packets of further flows are counted as not counted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -85,6 +48,8 @@ struct {
 	__type(key, struct flow_key);
 	__type(value, struct flow_value);
 } sock_flows SEC(".maps");
+
+#include "frames.h"
 
 static __always_inline int cgroup_in_scope(struct bpf_sock *sk)
 {
@@ -101,6 +66,8 @@ static __always_inline int cgroup_in_scope(struct bpf_sock *sk)
 	return 0;
 }
 
+#include "datagram.h"
+
 /* Once per socket. */
 static __noinline int sock_wanted(struct bpf_sock *sk, struct sock_state *st, u32 ifindex)
 {
@@ -116,154 +83,6 @@ static __noinline int sock_wanted(struct bpf_sock *sk, struct sock_state *st, u3
 	    !in_scope(SCOPE_SOCK, st->sock))
 		return 0;
 	return 1;
-}
-
-struct segment {
-	u32 off; /* of the first byte not yet emitted, from the start of skb */
-	u32 seq;
-	u32 len;
-	u32 head; /* bytes to copy from the front */
-	u32 other_told;
-	u32 l4; /* offset of the TCP header */
-	u8 dir;
-	u8 flags; /* enum segment_flags */
-	u8 tcp_flags;
-	u8 pad;
-};
-
-static __always_inline void segment_facts(struct event_segment *e, struct __sk_buff *skb, struct segment *s,
-					  struct sock_state *st, struct bpf_tcp_sock *tp)
-{
-	struct direction *d = &st->dir[s->dir & 1];
-
-	e->hdr.sock = st->sock;
-	e->hdr.flags = s->flags;
-	e->cookie = st->cookie;
-	e->tuple = st->tuple;
-	e->seq = s->seq;
-	e->len = s->len;
-	e->dir = s->dir;
-	e->guess = d->guess;
-	e->tcp_flags = s->tcp_flags;
-	e->pad = 0;
-	e->other_next = s->other_told;
-	e->lost = st->lost;
-	e->ifindex = skb->ifindex;
-	e->hole = d->hole;
-	if (s->dir == DIR_RECEIVED) { /* another CPU may own these lines at the moment; what is sent next will tell */
-		e->srtt_us = e->retransmits = 0;
-		e->bytes_acked = e->bytes_received = 0;
-		return;
-	}
-	e->srtt_us = tp->srtt_us >> 3; /* the kernel keeps eighths */
-	e->retransmits = tp->total_retrans;
-	e->bytes_acked = tp->bytes_acked;
-	e->bytes_received = tp->bytes_received;
-}
-
-static __always_inline void segment_lost(struct segment *s, struct sock_state *st)
-{
-	st->lost++;
-	if ((s->flags & SEGMENT_TURN) && st->dir[s->dir & 1].guess == GUESS_REQUEST)
-		count(COUNTER_LOST_REQUESTS_SENT + (s->dir & 1));
-}
-
-/*
- * Copies n bytes when there are 1 to max of them. Written with n - 1, because verifiers before 6.8 do not learn from n != 0
- * that n is at least 1, and refuse a length that may be 0.
- */
-static __always_inline int load_some(struct __sk_buff *skb, u32 off, void *to, u32 n, u32 max)
-{
-	u32 last = n - 1;
-
-	asm volatile("" : "+r"(last));
-	if (last >= max)
-		return -1;
-	return bpf_skb_load_bytes(skb, off, to, last + 1);
-}
-
-/*
- * One record of a size class: reserving the right size and copying into it is cheaper than a scratch buffer and a second
- * copy, and the verifier wants a constant. The caller made sure that s->head <= AREA.
- */
-#define EMIT(AREA)                                                                                         \
-	struct record_##AREA {                                                                             \
-		struct event_segment e;                                                                    \
-		u8 bytes[AREA + TAIL];                                                                     \
-	};                                                                                                 \
-	static __noinline int emit_##AREA(struct __sk_buff *skb, struct segment *s, struct sock_state *st, \
-					  struct bpf_tcp_sock *tp)                                         \
-	{                                                                                                  \
-		u32 head = s->head, off = s->off, tail;                                                    \
-		struct record_##AREA *r;                                                                   \
-                                                                                                           \
-		r = output_reserve(EVENT_SEGMENT, sizeof(*r));                                             \
-		if (!r) {                                                                                  \
-			segment_lost(s, st);                                                               \
-			return 0;                                                                          \
-		}                                                                                          \
-		segment_facts(&r->e, skb, s, st, tp);                                                      \
-		if (load_some(skb, off, r->bytes, head, AREA))                                             \
-			head = 0;                                                                          \
-		if (AREA && (s->flags & SEGMENT_TURN) && st->dir[s->dir & 1].guess == GUESS_REQUEST)       \
-			st->dir[s->dir & 1].pipelined =                                                    \
-				infer_pipelined(r->bytes, head, AREA < INFER_SCAN ? AREA : INFER_SCAN);    \
-		tail = s->len - head;                                                                      \
-		if (tail > TAIL)                                                                           \
-			tail = TAIL;                                                                       \
-		asm volatile("" : "+r"(head));                                                             \
-		if (head > AREA || load_some(skb, off + s->len - tail, r->bytes + head, tail, TAIL))       \
-			tail = 0;                                                                          \
-		r->e.head = head;                                                                          \
-		r->e.tail = tail;                                                                          \
-		output_submit(r);                                                                          \
-		return 0;                                                                                  \
-	}
-
-EMIT(0)
-EMIT(112)
-EMIT(496)
-EMIT(1008)
-EMIT(2032)
-EMIT(4096)
-
-static __always_inline void emit(struct __sk_buff *skb, struct segment *s, struct sock_state *st,
-				 struct bpf_tcp_sock *tp)
-{
-	if (s->head == 0)
-		emit_0(skb, s, st, tp);
-	else if (s->head <= 112)
-		emit_112(skb, s, st, tp);
-	else if (s->head <= 496)
-		emit_496(skb, s, st, tp);
-	else if (s->head <= 1008)
-		emit_1008(skb, s, st, tp);
-	else if (s->head <= 2032)
-		emit_2032(skb, s, st, tp);
-	else
-		emit_4096(skb, s, st, tp);
-}
-
-/* A prefix longer than one record is cut into records that follow each other. */
-static __always_inline void emit_pieces(struct __sk_buff *skb, struct segment *s, struct sock_state *st,
-					struct bpf_tcp_sock *tp)
-{
-	u32 len = s->len, head = s->head;
-	int i;
-
-	for (i = 0; i < PIECES - 1 && head > AREA_MAX; i++) {
-		s->len = AREA_MAX;
-		s->head = AREA_MAX;
-		emit_4096(skb, s, st, tp);
-		s->off += AREA_MAX;
-		s->seq += AREA_MAX;
-		s->flags &= ~SEGMENT_TURN;
-		head -= AREA_MAX;
-		len -= AREA_MAX;
-	}
-	s->len = len;
-	s->head = head > AREA_MAX ? AREA_MAX : head;
-	emit(skb, s, st, tp);
 }
 
 /*
@@ -307,52 +126,41 @@ static __always_inline int advance(struct direction *d, struct segment *s, struc
 	return 1;
 }
 
-/* Sets how much of this segment may be copied, from what its first bytes look like. */
-static __noinline int classify(struct __sk_buff *skb, struct segment *s, struct sock_state *st)
+/*
+ * A segment of a socket that is known to speak something else than HTTP/1. Returns 1 when it turns out to be HTTP/2.
+ *
+ * Not static: see infer_words(). So it has to find the socket again, which these protocols can afford.
+ */
+__noinline int own_way(struct __sk_buff *skb, u32 off, u32 len, u64 seqs, u32 bits)
 {
-	struct direction *d = &st->dir[s->dir & 1];
-	u8 first[INFER_BYTES] = {};
-	u32 n = s->len < INFER_BYTES ? s->len : INFER_BYTES;
-	int guess;
+	struct segment s = segment_of(off, len, seqs, bits);
+	struct bpf_sock *sk = skb->sk;
+	struct bpf_tcp_sock *tp;
+	struct sock_state *st;
+	struct direction *d;
 
-	if (load_some(skb, s->off, first, n, INFER_BYTES))
+	sk = sk ? bpf_sk_fullsock(sk) : 0;
+	if (!sk)
 		return 0;
-	guess = infer_http(first, n);
-	if (!(s->flags & SEGMENT_TURN)) {
-		/* Later in a turn only a new message matters: pipelined ones, each in a segment of its own. */
-		if (guess == GUESS_RESPONSE && d->left < budget_response)
-			d->left = budget_response;
-		if (guess == GUESS_REQUEST && d->left < budget_request)
-			d->left = budget_request;
+	st = bpf_sk_storage_get(&socks, sk, 0, 0);
+	tp = bpf_tcp_sock(sk);
+	if (!st || !tp)
 		return 0;
-	}
-	d->guess = guess;
-	if (guess == GUESS_REQUEST) {
-		d->left = budget_request;
-	} else if (guess == GUESS_RESPONSE) {
-		d->left = st->dir[(s->dir & 1) ^ 1].pipelined ? budget_pipelined : budget_response;
-	} else {
-		/* A segment of nothing but a few bytes of a method or a version says nothing against HTTP. */
-		if (guess == GUESS_NONE && st->unknown_turns < 255)
-			st->unknown_turns++;
-		d->left = 0;
-		if (st->unknown_turns <= unknown_turns_max)
-			d->left = guess == GUESS_MAYBE ? budget_request : budget_unknown;
+	d = &st->dir[s.dir & 1];
+	if ((st->flags & SOCK_OTHER) && len)
+		DO(other_budget(skb, &s, st));
+	if (st->flags & SOCK_FRAMES)
+		return 1;
+	if (st->flags & SOCK_TLS)
+		tls_budget(&s, st);
+	s.head = len < d->left ? len : d->left;
+	if (!s.head && !worth_a_mark(st, d, &s))
 		return 0;
-	}
-	st->unknown_turns = 0;
-	st->flags |= SOCK_HTTP;
+	d->left -= s.head;
+	d->unmarked = 0;
+	s.tail = st->flags & SOCK_OTHER ? TAIL_OTHER : 0;
+	emit_other_pieces(skb, &s, st, tp);
 	return 0;
-}
-
-/* Whether a segment of which nothing is copied gets a record all the same: it tells how far the body has come, and when. */
-static __always_inline int worth_a_mark(struct sock_state *st, struct direction *d, struct segment *s)
-{
-	if (!(st->flags & SOCK_HTTP) || st->unknown_turns > unknown_turns_max)
-		return 0;
-	d->unmarked += s->len;
-	return (s->tcp_flags & (TCP_FLAG_FIN | TCP_FLAG_PSH)) || d->unmarked >= mark_bytes ||
-	       (s->flags & (SEGMENT_TURN | SEGMENT_AHEAD | SEGMENT_LATE));
 }
 
 static __always_inline void segment(struct __sk_buff *skb, struct segment *s, struct sock_state *st,
@@ -378,8 +186,18 @@ static __always_inline void segment(struct __sk_buff *skb, struct segment *s, st
 			d->other_told = s->other_told;
 			s->flags |= SEGMENT_TURN;
 		}
-		if ((s->flags & SEGMENT_TURN) || d->left < s->len)
-			classify(skb, s, st);
+		if (!(st->flags & SOCK_OWN_WAY) && ((s->flags & SEGMENT_TURN) || d->left < s->len || d->brief))
+			DO(classify(skb, s, st));
+	}
+	if (st->flags & SOCK_OWN_WAY) {
+		u64 seqs = segment_seqs(s);
+		u32 bits = segment_bits(s);
+
+		if ((st->flags & SOCK_FRAMES) || own_way(skb, s->off, s->len, seqs, bits))
+			frames_way(skb, s->off, s->len, seqs, bits);
+		if (front)
+			*(volatile u32 *)&d->told = end;
+		return;
 	}
 	s->head = s->len < d->left ? s->len : d->left;
 	if (s->head || worth_a_mark(st, d, s)) {
@@ -490,7 +308,7 @@ static __always_inline void tcp_segment(struct __sk_buff *skb, void *data, void 
 	segment(skb, &s, st, tp);
 }
 
-/* A datagram of a UDP socket is counted; its bytes are not looked at. */
+/* A datagram of a UDP socket is counted, and has a record where user space understands it. */
 static __always_inline void udp_datagram(struct __sk_buff *skb, void *data, void *end, u32 l4, u8 dir)
 {
 	struct flow_key key = { .proto = IPPROTO_UDP };
@@ -514,6 +332,7 @@ static __always_inline void udp_datagram(struct __sk_buff *skb, void *data, void
 		v4_mapped(dir == DIR_SENT ? key.local : key.remote, *(__be32 *)(ip + 12));
 		v4_mapped(dir == DIR_SENT ? key.remote : key.local, *(__be32 *)(ip + 16));
 	}
+	datagram(skb, &key, l4 + 8, dir);
 	if (!flow_add(&sock_flows, &key, dir, skb->len, bpf_ktime_get_boot_ns()))
 		count(COUNTER_FLOWS_FULL);
 }

@@ -51,6 +51,9 @@ const (
 	KindDatagram    = Kind(recordEventKindEVENT_DATAGRAM)
 )
 
+// KernelKinds are the kinds of records that the kernel side makes, and may have no room for.
+var KernelKinds = [...]Kind{KindSegment, KindConnect, KindEstablished, KindClose, KindActor, KindDatagram}
+
 // Directions, flags and guesses of a Segment.
 const (
 	DirSent         = uint8(recordEventDirDIR_SENT)

@@ -240,6 +240,9 @@ const (
 	recordSockFlagsSOCK_KNOWN  recordSockFlags = 1
 	recordSockFlagsSOCK_IGNORE recordSockFlags = 2
 	recordSockFlagsSOCK_HTTP   recordSockFlags = 4
+	recordSockFlagsSOCK_OTHER  recordSockFlags = 8
+	recordSockFlagsSOCK_FRAMES recordSockFlags = 16
+	recordSockFlagsSOCK_TLS    recordSockFlags = 32
 )
 
 type recordTuple struct {

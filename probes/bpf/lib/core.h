@@ -47,6 +47,25 @@ typedef __s32 s32;
 
 #define CORE __attribute__((preserve_access_index))
 
+/*
+ * The result of a function that is called for what it does, by DO(). A result that nobody uses, or that is always the same,
+ * is left away by the compiler, which then leaves anything in r0; and a function that returns with an address of its
+ * stack there is refused by the verifier.
+ */
+static __always_inline int done(void)
+{
+	int result = 0;
+
+	asm volatile("" : "+r"(result));
+	return result;
+}
+
+#define DO(call)                                  \
+	do {                                      \
+		int result = (call);              \
+		asm volatile("" : : "r"(result)); \
+	} while (0)
+
 struct in6_addr___sonde {
 	u8 s6_addr[16];
 };
