@@ -41,7 +41,8 @@ type Server struct {
 	PID  int    // of the process that answers; of nginx the (first) worker
 	Dir  string // of nginx: configuration and access.log
 
-	cmd *exec.Cmd
+	cmd   *exec.Cmd
+	after func() // called when it has ended; may be nil
 }
 
 // startLimit is generous because the machine may be building something else.
