@@ -88,6 +88,20 @@ func TestBytesBehindHolesAreBounded(t *testing.T) {
 	}
 }
 
+func TestHolesAreBounded(t *testing.T) {
+	k := newTalk()
+	k.open()
+	for n := range 3 * pcap.MaxSpans {
+		k.put(client, "A", "x", 2*n+1)
+	}
+	source := pcap.New(pcap.Default(), bytes.NewReader(file(layers.LinkTypeRaw, k.shots)))
+	most := 0
+	watch := receiver(func(event.Record) { most = max(most, source.Held().Spans) })
+	if err := source.Run(context.Background(), watch); err != nil || most > pcap.MaxSpans+1 || most < pcap.MaxSpans {
+		t.Errorf("%d runs of bytes behind holes, limit %d, %v", most, pcap.MaxSpans, err)
+	}
+}
+
 type receiver func(event.Record)
 
 func (r receiver) Record(e event.Record) { r(e) }

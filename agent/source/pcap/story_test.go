@@ -113,6 +113,9 @@ var stories = []struct {
 		k.send(server, "FA", "").send(client, "A", "")
 	}},
 	{"goes on at the end of the capture", func(k *talk) { k.open().send(client, "PA", getA).send(server, "PA", ok5).send(client, "PA", getB) }},
+	{"an end that was not captured", func(k *talk) {
+		k.open().send(client, "PA", getA).send(server, "PA", ok5).unseen(server, "F", "").send(client, "A", "").send(client, "R", "")
+	}},
 	{"keep-alive probes", func(k *talk) {
 		k.open().send(client, "PA", getA).send(server, "PA", ok5).wait(time.Minute)
 		k.put(client, "A", "\x00", -1).send(server, "A", "").put(client, "A", "", -1).send(server, "A", "").close()
