@@ -169,10 +169,16 @@ func (k *Kit) rabbit(s *Server, port string) (*exec.Cmd, error) {
 		"RABBITMQ_NODE_PORT="+port, "RABBITMQ_DIST_PORT="+strconv.Itoa(dist), "ERL_EPMD_PORT="+strconv.Itoa(epmd),
 		"ERL_EPMD_ADDRESS=127.0.0.1", "RABBITMQ_MNESIA_BASE="+s.Dir, "RABBITMQ_LOG_BASE="+s.Dir, "RABBITMQ_PID_FILE="+filepath.Join(s.Dir, "pid"),
 		"RABBITMQ_ENABLED_PLUGINS_FILE="+filepath.Join(s.Dir, "plugins"), "RABBITMQ_CONFIG_FILE="+filepath.Join(s.Dir, "none"))
+	names := exec.Command("epmd", "-address", "127.0.0.1", "-port", strconv.Itoa(epmd))
+	if err := as(names, "rabbitmq", s.Dir); err != nil {
+		return nil, err
+	}
+	if err := names.Start(); err != nil {
+		return nil, err
+	}
 	s.after = func() {
-		kill := exec.Command("epmd", "-kill")
-		kill.Env = append(os.Environ(), "ERL_EPMD_PORT="+strconv.Itoa(epmd))
-		_ = kill.Run() // fails when it has gone with the others
+		_ = names.Process.Kill()
+		_ = names.Wait()
 	}
 	return cmd, as(cmd, "rabbitmq", s.Dir)
 }

@@ -65,7 +65,9 @@ func run(file string, rounds, requests int) error {
 		sink func() pipeline.Sink
 	}{
 		{"records to requests", func() pipeline.Sink { return &discard{} }},
-		{"records to lines of JSON", func() pipeline.Sink { return &discard{json: jsonl.NewWriter(io.Discard, func() model.Clock { return model.Clock{} })} }},
+		{"records to lines of JSON", func() pipeline.Sink {
+			return &discard{json: jsonl.NewWriter(io.Discard, func() model.Clock { return model.Clock{} })}
+		}},
 	} {
 		var rates []float64
 		var seen uint64
