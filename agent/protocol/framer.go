@@ -35,6 +35,9 @@ type Framer struct {
 	frame      Frame // handed to Take
 }
 
+// keptBuffer is the number of bytes that an idle direction keeps for its next frame: there are thousands of connections.
+const keptBuffer = 4 << 10
+
 // Lost reports whether the direction is out of step: what is fed is passed over.
 func (f *Framer) Lost() bool { return f.lost }
 
@@ -125,6 +128,10 @@ func (f *Framer) take(head []byte) {
 	whole := uint64(len(head)) == f.size
 	f.frame = Frame{Head: head, Size: f.size, Whole: whole, Start: f.start, End: f.end}
 	f.Take(&f.frame)
+	f.frame.Head = nil
+	if cap(f.buf) > keptBuffer {
+		f.buf = nil
+	}
 	f.reset()
 }
 

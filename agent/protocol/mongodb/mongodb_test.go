@@ -112,6 +112,24 @@ func TestSnappyIsReadAsFarAsItWasCaptured(t *testing.T) {
 	}
 }
 
+func TestDamagedSnappyEndsWhereItIsDamaged(t *testing.T) {
+	out := make([]byte, 100)
+	for block, want := range map[string]int{
+		"\x0a\x01\x05":             0, // a copy of what does not exist
+		"\x0a\x04ab\x01\x05":       2,
+		"\x0a\x04ab\x01\x00":       2,
+		"\x0a\x04ab\xff\x02":       2, // the offset is cut
+		"\x0a\xfc\xff\xff\xff\x7f": 0, // a literal of 2 GB
+		"\x0a\x04ab\x09\x02":       8,
+		"\xff\xff\xff\xff\xff\xff": 0,
+		"":                         0,
+	} {
+		if got := unsnappy(out, []byte(block)); got != want {
+			t.Errorf("%q: %d bytes, want %d", block, got, want)
+		}
+	}
+}
+
 func TestGaps(t *testing.T) {
 	big := doc{"cursor", doc{"firstBatch", list{doc{"name", strings.Repeat("x", 20000)}}, "id", int64(0)}, "ok", 1.0}
 	answer := msg(9, 1, 0, big)

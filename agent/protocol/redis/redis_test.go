@@ -118,6 +118,7 @@ func TestConversations(t *testing.T) {
 		{name: "RESP3 subscriptions", steps: []step{req(cmd("HELLO 3")), resp("%1\r\n+server\r\n+redis\r\n"), req(cmd("SUBSCRIBE a") + cmd("GET k")), resp(push("subscribe", "a", "1") + "_\r\n"),
 			resp(">3\r\n" + bulk("message") + bulk("a") + bulk("x")), resp(">2\r\n" + bulk("invalidate") + "*1\r\n" + bulk("k")), req(ping), resp("+PONG\r\n")},
 			want: "HELLO ? ok 22/21\nSUBSCRIBE a ok 26/30\nGET k ok 20/3\nPING ok 14/7"},
+		{name: "a push before the answer", steps: []step{req(cmd("GET a")), resp(">2\r\n" + bulk("invalidate") + "*1\r\n" + bulk("a") + "$1\r\nx\r\n")}, want: "GET a ok 20/7"},
 		{name: "monitor", steps: []step{req(cmd("MONITOR")), resp("+OK\r\n"), resp("+1339518083.107412 [0 127.0.0.1:60866] \"keys\" \"*\"\r\n"), req(cmd("QUIT")), resp("+OK\r\n")},
 			want: "MONITOR ok 17/5\nQUIT ok 14/5"},
 		{name: "no replies", steps: []step{req("PING\r\nCLIENT REPLY OFF\r\nPING\r\nCLIENT REPLY SKIP\r\nCLIENT REPLY ON\r\nPING\r\n"), resp("+PONG\r\n+OK\r\n+PONG\r\n")},
