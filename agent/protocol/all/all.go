@@ -13,6 +13,7 @@ import (
 	"sonde/agent/protocol/memcached"
 	"sonde/agent/protocol/mongodb"
 	"sonde/agent/protocol/mqtt"
+	"sonde/agent/protocol/mysql"
 	"sonde/agent/protocol/nats"
 	"sonde/agent/protocol/postgresql"
 	"sonde/agent/protocol/quic"
@@ -27,6 +28,7 @@ func Specs() []protocol.Spec {
 	return []protocol.Spec{
 		amqp.Spec(),
 		nats.Spec(),
+		mysql.Spec(),
 		http2.Spec(),
 		postgresql.Spec(),
 		http1.Spec(),

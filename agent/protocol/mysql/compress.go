@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mysql
+
+import (
+	"bytes"
+	"compress/zlib"
+
+	"sonde/agent/protocol"
+)
+
+// compress begins to take what passes for compressed frames.
+func (c *conn) compress() {
+	c.compressed = true
+	c.front.frames = protocol.Framer{Size: frameSize, Keep: MaxPacket, Take: func(f *protocol.Frame) { c.takeFrame(&c.front, f) }}
+	c.back.frames = protocol.Framer{Size: frameSize, Keep: MaxPacket, Take: func(f *protocol.Frame) { c.takeFrame(&c.back, f) }}
+	c.front.framed, c.back.framed = c.front.counted, c.back.counted
+}
+
+// maxOverhead is by how many bytes a deflated frame may be longer than what it holds.
+const maxOverhead = 64
+
+func frameSize(p []byte) (uint64, protocol.State) {
+	if len(p) < frameHeader {
+		return 0, protocol.NeedMore
+	}
+	n, inflated := length(p), length(p[4:])
+	if n == 0 || inflated > 0 && n > inflated+maxOverhead {
+		return 0, protocol.Invalid
+	}
+	return uint64(n + frameHeader), protocol.Done
+}
+
+// takeFrame passes on what a frame holds. What cannot be read is a gap of known length.
+func (c *conn) takeFrame(s *side, f *protocol.Frame) {
+	s.framed += f.Size
+	content, size := f.Head[min(len(f.Head), frameHeader):], f.Size-frameHeader
+	if n := length(f.Head[4:]); n > 0 {
+		size = uint64(n)
+		content = c.inflateFrame(content, n)
+	}
+	if len(content) > 1 && s.packets.Partial() == nil {
+		s.packets.Feed(content[:1], f.Start)
+		content, size = content[1:], size-1
+	}
+	if len(content) > 0 {
+		s.packets.Feed(content, f.End)
+	}
+	if hidden := size - uint64(len(content)); hidden > 0 {
+		s.packets.Skip(hidden, f.End)
+	}
+}
+
+// inflateFrame returns what can be read of a compressed frame of n bytes, at most MaxInflated. It is valid until the next
+// call.
+func (c *conn) inflateFrame(p []byte, n int) []byte {
+	if c.zstd {
+		return nil
+	}
+	n = min(n, MaxInflated)
+	if cap(c.inflated) < n {
+		c.inflated = make([]byte, MaxInflated)
+	}
+	source := bytes.NewReader(p)
+	if c.inflate == nil {
+		r, err := zlib.NewReader(source)
+		if err != nil {
+			return nil
+		}
+		c.inflate = r
+	} else if err := c.inflate.(zlib.Resetter).Reset(source, nil); err != nil {
+		return nil
+	}
+	read := 0
+	for read < n {
+		k, err := c.inflate.Read(c.inflated[read:n])
+		if read += k; err != nil {
+			break
+		}
+	}
+	return c.inflated[:read]
+}

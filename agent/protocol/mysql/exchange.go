@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mysql
+
+import (
+	"time"
+
+	"sonde/agent/model"
+	"sonde/agent/protocol"
+	"sonde/agent/protocol/sql"
+)
+
+// statement is what is kept of a text.
+type statement struct {
+	text, summary, procedure string
+	cut                      bool
+	batch                    int
+}
+
+// exchange is a request that waits for its answer.
+type exchange struct {
+	command, operation string
+	statement
+	user, database string // that it makes the connection's
+	switches       bool   // database is to be taken over
+	collection     string
+	turn           uint32
+
+	start, requestEnd time.Duration
+	response, end     time.Duration
+	sent, received    uint64
+
+	seq     uint8 // of the next packet
+	reading reading
+	left    int // definitions that are still to come
+	columns int // of a prepared statement
+
+	code         uint16
+	status, name string
+	failed       bool
+	uncertain    bool // its end was not told by a packet: the next turn of the client does
+	affected     uint64
+	rows         uint64
+	returns      bool // the last result had rows
+	counted      bool // rows are known
+}
+
+// push makes e wait for its answer. A client that asks for more before it has the answer to what it asked in an earlier
+// turn does not wait.
+func (c *conn) push(e exchange) {
+	if c.blind {
+		c.emit(&e, "lost", e.requestEnd)
+		return
+	}
+	if front := c.queue.Front(); front != nil && front.turn != e.turn {
+		c.overlaps = true
+	}
+	if c.queue.Len() >= MaxPending { // answers could not be told from each other any more
+		c.giveUp("pipeline_limit", e.requestEnd)
+		c.emit(&e, "pipeline_limit", e.requestEnd)
+		c.blind = true
+		return
+	}
+	c.queue.Push(e)
+	c.most = max(c.most, c.queue.Len())
+}
+
+// finish reports the oldest request.
+func (c *conn) finish() {
+	e, ok := c.queue.Pop()
+	if !ok {
+		return
+	}
+	if e.switches && !e.failed {
+		c.database = e.database
+	}
+	c.emit(&e, "", e.end)
+	if c.queue.Len() == 0 {
+		if c.most > manyPending {
+			c.queue = protocol.NewInOrder[exchange](MaxPending)
+		}
+		c.most = 0
+	}
+}
+
+// giveUp reports all that wait as incomplete. One whose error was seen has ended with it.
+func (c *conn) giveUp(reason string, at time.Duration) {
+	for e, ok := c.queue.Pop(); ok; e, ok = c.queue.Pop() {
+		if e.failed || e.uncertain {
+			c.emit(&e, "", e.end)
+			continue
+		}
+		c.emit(&e, reason, max(at, e.requestEnd, e.end))
+	}
+}
+
+// emit reports e, as incomplete when there is a reason.
+func (c *conn) emit(e *exchange, reason string, end time.Duration) {
+	c.fitYes()
+	c.db = model.DB{
+		System: c.system, Command: e.command, Operation: e.operation, Namespace: c.database, Summary: e.summary, Query: e.text,
+		Procedure: e.procedure, QueryCut: e.cut, Status: e.status, Message: e.name, User: e.user, Collection: e.collection,
+	}
+	if e.switches && e.text == "" {
+		c.db.Namespace = e.database
+	}
+	if e.batch > 1 {
+		c.db.Batch = e.batch
+	}
+	if e.counted && reason == "" && !e.failed {
+		c.db.Rows, c.db.RowsKnown, c.db.RowsAffected = int64(min(e.affected, 1<<62)), true, true
+		if e.returns {
+			c.db.Rows, c.db.RowsAffected = int64(min(e.rows, 1<<62)), false
+		}
+	}
+	c.request = model.Request{
+		Protocol: model.ProtocolMySQL, Role: protocol.RoleOf(c.client), Reason: reason,
+		Start: e.start, RequestEnd: e.requestEnd, ResponseStart: e.response, End: end,
+		RequestBytes: e.sent, ResponseBytes: e.received, DB: &c.db,
+	}
+	switch {
+	case reason != "":
+		c.request.Outcome = model.OutcomeIncomplete
+	case e.failed:
+		c.request.Outcome, c.request.ErrorType = model.OutcomeError, e.status
+	}
+	c.env.Emit(&c.request)
+}
+
+// oneWay reports a command that has no answer.
+func (c *conn) oneWay(e *exchange) {
+	c.db = model.DB{System: c.system, Command: e.command, Operation: e.operation, Namespace: c.database}
+	c.db.Query, c.db.Summary = e.text, e.summary
+	c.request = model.Request{
+		Protocol: model.ProtocolMySQL, Role: protocol.RoleOf(c.client), OneWay: true,
+		Start: e.start, RequestEnd: e.requestEnd, End: e.requestEnd, RequestBytes: e.sent, DB: &c.db,
+	}
+	c.fitYes()
+	c.env.Emit(&c.request)
+}
+
+// read sanitises a text of the client.
+func (c *conn) read(query []byte, prepared, cut bool) (statement, string) {
+	st := c.text.Read(query, sql.Source{Dialect: sql.MySQL, Prepared: prepared, Cut: cut, OtherEscapes: c.otherEscapes})
+	s := statement{st.Text, st.Summary, st.Procedure, st.Cut, st.Statements}
+	if s.batch < 2 {
+		s.batch = 0
+	}
+	return s, st.Use
+}
