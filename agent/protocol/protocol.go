@@ -107,6 +107,10 @@ type Spec struct {
 	// "tls/1.0") and the protocol's own. nil stands for Protocol.String() alone.
 	Names []string
 
+	// ClientFirst says that servers never speak before they are asked: what looks like an answer at the very beginning of a
+	// connection is something else's.
+	ClientFirst bool
+
 	// Probe says what the first bytes of a turn look like; it is asked at each turn of a connection that nothing is known
 	// of. len(p) > 0. It may claim too much where bytes are few: the parser has the last word (Parser.Fit). What it says
 	// never depends on ports.

@@ -361,6 +361,7 @@ func (c *Conn) ask(last bool) verdict {
 			continue
 		}
 		switch guess := s.Probe(c.first); {
+		case guess == protocol.GuessResponse && s.ClientFirst && c.turnAt == 0 && !c.joined:
 		case guess == protocol.GuessRequest || guess == protocol.GuessResponse:
 			c.try(i, guess)
 			return tried

@@ -20,12 +20,13 @@ type toy struct {
 	tag, claim string
 	proof      int
 	maybe      bool // it is never sure of the first bytes
+	first      bool // its servers never speak first
 	transport  model.Transport
 }
 
 func (y *toy) spec() protocol.Spec {
 	return protocol.Spec{
-		Protocol: model.Protocol(y.tag[len(y.tag)-1] - 'a' + 1), Transport: y.transport, Names: []string{y.tag}, Probe: y.probe,
+		Protocol: model.Protocol(y.tag[len(y.tag)-1] - 'a' + 1), Transport: y.transport, Names: []string{y.tag}, ClientFirst: y.first, Probe: y.probe,
 		Setup: func(env *protocol.Env) func(protocol.Start) protocol.Parser {
 			return func(s protocol.Start) protocol.Parser { return &toyConn{toy: y, env: env, start: s, asker: s.Client} }
 		},
@@ -199,6 +200,7 @@ func TestProtocolIsFoundByItsBytes(t *testing.T) {
 		{"a wrong guess that shows late", []*toy{{tag: "xa", claim: "x", proof: 3}, xb}, []string{"> x", "> b?1\n", "< xb!1\n"}, "xb?1=xb!1"},
 		{"a wrong guess that shows in the answer", []*toy{{tag: "garbage", claim: "g", proof: 2}, xb}, []string{"> garbage?\n", "< xb!0\n", "> xb?2\n", "< xb!2\n"}, "xb?2=xb!2"},
 		{"the server greets", []*toy{xb}, []string{"< xb!hello\n", "> xb?1\n", "< xb!1\n"}, "xb?1=xb!1"},
+		{"a greeting of a protocol that has none", []*toy{{tag: "xb", claim: "xb", proof: 1, first: true}}, []string{"< xb!hello\n", "> garbage\n", "< xb!0\n", "> xb?1\n", "< xb!1\n"}, "xb?1=xb!1"},
 		{"an answer explains the question that nobody claimed", []*toy{xb}, []string{"> garbage\n", "< xb!0\n", "> xb?1\n", "< xb!1\n"}, "xb?1=xb!1"},
 		{"an answer that is claimed by the wrong one first", []*toy{xa, xb}, []string{"> garbage\n", "< xb!0\n", "> xb?1\n", "< xb!1\n"}, "xb?1=xb!1"},
 		{"garbage, then a request", []*toy{xb}, []string{"> garbage\n", "< trash\n", "> xb?1\n", "< xb!1\n"}, "xb?1=xb!1 joined"},

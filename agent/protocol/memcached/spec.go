@@ -11,7 +11,7 @@ import (
 
 // Spec describes memcached to the engine.
 func Spec() protocol.Spec {
-	return protocol.Spec{Protocol: model.ProtocolMemcached, Probe: probe, Setup: func(env *protocol.Env) func(protocol.Start) protocol.Parser {
+	return protocol.Spec{Protocol: model.ProtocolMemcached, ClientFirst: true, Probe: probe, Setup: func(env *protocol.Env) func(protocol.Start) protocol.Parser {
 		s := &shared{env: env}
 		return func(start protocol.Start) protocol.Parser { return &conn{shared: s, joined: start.Joined} }
 	}}

@@ -188,7 +188,8 @@ func (c *conn) replication() {
 // settleFit decides whether an inline command and its answer are Redis, for which the answer to an unknown word must be one
 // that other protocols of lines do not give.
 func (c *conn) settleFit(r *request, a *answer) bool {
-	known := r.command != nil && possible(r, a)
+	chatty := a.kind == '+' && strings.HasPrefix(string(a.first()), "OK ") // POP3 says more than Redis does
+	known := r.command != nil && possible(r, a) && !chatty
 	if known || a.kind != '+' && a.kind != errLine || strings.HasPrefix(string(a.first()), "ERR ") {
 		c.fit = fitYes
 		return true

@@ -15,7 +15,7 @@ const maxFree = 256 // parsers kept for the next connection
 // Spec describes Redis to the engine.
 func Spec() protocol.Spec {
 	all := parseTable()
-	return protocol.Spec{Protocol: model.ProtocolRedis, Probe: all.probe, Setup: func(env *protocol.Env) func(protocol.Start) protocol.Parser {
+	return protocol.Spec{Protocol: model.ProtocolRedis, ClientFirst: true, Probe: all.probe, Setup: func(env *protocol.Env) func(protocol.Start) protocol.Parser {
 		s := &shared{env: env, commands: all, prefixes: map[string]string{}}
 		return func(start protocol.Start) protocol.Parser { return s.open(start) }
 	}}
