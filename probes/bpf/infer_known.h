@@ -597,7 +597,7 @@ static __always_inline int infer_dns(const unsigned char *p, unsigned int left)
 /* The first label of the name that is asked for: of letters, or none at all for the root. */
 static __always_inline int infer_dns_name(const unsigned char *p, unsigned int left)
 {
-	return p[0] == 0 || (p[0] <= 63 && p[0] + 6 <= left && infer_is_printable(p[1]));
+	return p[0] == 0 || (p[0] <= 63 && p[0] + 6U <= left && infer_is_printable(p[1]));
 }
 
 /* RFC 1035 4.2.2: the same behind its length. */
@@ -617,15 +617,12 @@ static __always_inline int infer_known(const struct turn *turn)
 	const unsigned char *p = turn->first;
 	int known;
 
-	if (infer_is_upper(p[0])) {
+	if (infer_is_upper(p[0]) &&
+	    infer_is_printable(p[1])) { /* and not the length of a binary message, or its type */
 		if (infer_preface(p, turn->len))
 			return KNOWN_HTTP2;
 		known = infer_capitals(turn);
-		if (known)
-			return known;
-		if (infer_amqp(turn))
-			return KNOWN_AMQP;
-		return infer_postgresql(turn) ? KNOWN_POSTGRESQL : KNOWN_NONE;
+		return known ? known : infer_amqp(turn) ? KNOWN_AMQP : KNOWN_NONE;
 	}
 	if (infer_is_lower(p[0]) && infer_memcached_text(turn))
 		return KNOWN_MEMCACHED;

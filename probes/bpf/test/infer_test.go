@@ -6,6 +6,7 @@ package test
 
 import (
 	"bufio"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -39,59 +40,118 @@ func (g guess) String() string {
 	return [...]string{"none", "maybe", "request", "response"}[g]
 }
 
-// source answers each question, a length and INFER_BYTES bytes, with the guess. The bytes lie at the end of memory of
-// exactly their size, so that the sanitizer sees a read behind them.
+// source answers questions: what is asked ('h' for HTTP/1, 'k' for a known protocol, 'f' for a frame of HTTP/2, 'd' for a
+// datagram, 'p' for a second request), the number of bytes, the length of the segment they begin, and the bytes. They lie at
+// the end of memory of exactly the size that is promised, so that the sanitizer sees a read behind it.
 const source = `
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <linux/types.h>
 #include "event.h"
 #undef __always_inline
 #define __always_inline inline __attribute__((always_inline))
-#include "infer.h"
+#define __noinline __attribute__((noinline))
+#include "infer_known.h"
+
+static int answer(const unsigned char *q, unsigned int n, unsigned int total)
+{
+	unsigned int size = q[0] == 'p' ? INFER_SCAN + 8 : q[0] == 'f' ? 9 : INFER_BYTES;
+	unsigned char *p = malloc(size);
+	struct turn *turn = malloc(sizeof(*turn));
+	int known = 0;
+
+	memset(p, 0, size);
+	memcpy(p, q + 9, n < size ? n : size);
+	memset(turn, 0, sizeof(*turn));
+	turn->len = n < INFER_BYTES ? n : INFER_BYTES;
+	turn->total = total;
+	memcpy(turn->first, q + 9, turn->len);
+	switch (q[0]) {
+	case 'h':
+		known = infer_http(p, turn->len);
+		break;
+	case 'k':
+		known = infer_known(turn);
+		break;
+	case 'f':
+		known = infer_frame(p, 16384);
+		break;
+	case 'd':
+		known = infer_datagram(p, total);
+		break;
+	case 'p':
+		known = infer_pipelined(p, n, INFER_SCAN);
+		break;
+	}
+	free(p);
+	free(turn);
+	return known;
+}
 
 int main(void)
 {
-	unsigned char question[1 + INFER_BYTES];
+	unsigned char question[9 + 512];
+	unsigned int n, total;
 
 	while (fread(question, sizeof(question), 1, stdin) == 1) {
-		unsigned char *p = malloc(INFER_BYTES);
-		int i;
-
-		for (i = 0; i < INFER_BYTES; i++)
-			p[i] = question[1 + i];
-		putchar(infer_http(p, question[0]));
+		memcpy(&n, question + 1, 4);
+		memcpy(&total, question + 5, 4);
+		putchar(answer(question, n, total));
 		fflush(stdout);
-		free(p);
 	}
 	return 0;
 }
 `
 
-// kernelSide is infer.h as a running program.
+// kernelSide is the infer headers as a running program.
 type kernelSide struct {
 	mu  sync.Mutex
 	in  io.Writer
 	out *bufio.Reader
 }
 
-func startKernelSide(t testing.TB) *kernelSide {
-	t.Helper()
+// workDir is where the program is compiled, once for all tests.
+var workDir string
+
+func TestMain(m *testing.M) {
+	var err error
+	if workDir, err = os.MkdirTemp("", "infer"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(workDir)
+	os.Exit(code)
+}
+
+// compile returns the program, or "" where there is no compiler.
+var compile = sync.OnceValues(func() (string, error) {
 	cc, err := exec.LookPath("gcc")
 	if err != nil {
-		t.Skip("no gcc: infer.h cannot be compiled for the host")
+		return "", nil
 	}
-	dir := t.TempDir()
-	file, program := filepath.Join(dir, "infer.c"), filepath.Join(dir, "infer")
+	file, program := filepath.Join(workDir, "infer.c"), filepath.Join(workDir, "infer")
 	if err := os.WriteFile(file, []byte(source), 0o600); err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	args := []string{"-O1", "-g", "-Wall", "-Wextra", "-Werror", "-I..", "-o", program, file}
 	sanitized := append([]string{"-fsanitize=address,undefined", "-fno-sanitize-recover=all"}, args...)
 	if _, err := exec.Command(cc, sanitized...).CombinedOutput(); err != nil { // not every gcc comes with the sanitizers
 		if text, err := exec.Command(cc, args...).CombinedOutput(); err != nil {
-			t.Fatalf("compile infer.h: %v\n%s", err, text)
+			return "", fmt.Errorf("compile the infer headers: %w\n%s", err, text)
 		}
+	}
+	return program, nil
+})
+
+func startKernelSide(t testing.TB) *kernelSide {
+	t.Helper()
+	program, err := compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if program == "" {
+		t.Skip("no gcc: the infer headers cannot be compiled for the host")
 	}
 	cmd := exec.Command(program)
 	cmd.Stderr = os.Stderr
@@ -109,27 +169,41 @@ func startKernelSide(t testing.TB) *kernelSide {
 	t.Cleanup(func() {
 		_ = in.Close()
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("infer.h on the host: %v", err)
+			t.Errorf("the infer headers on the host: %v", err)
 		}
 	})
 	return &kernelSide{in: in, out: bufio.NewReader(out)}
 }
 
-// guess asks about the first bytes of a turn, as classify() in payload.bpf.c does.
-func (k *kernelSide) guess(t testing.TB, turn []byte) guess {
+// ask puts one question of source. The segment has total bytes, of which p are the first.
+func (k *kernelSide) ask(t testing.TB, what byte, total int, p []byte) byte {
 	t.Helper()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var question [1 + inferBytes]byte
-	question[0] = byte(copy(question[1:], turn))
-	if _, err := k.in.Write(question[:]); err != nil {
+	question := make([]byte, 9+512)
+	question[0] = what
+	binary.NativeEndian.PutUint32(question[1:], uint32(copy(question[9:], p)))
+	binary.NativeEndian.PutUint32(question[5:], uint32(total))
+	if _, err := k.in.Write(question); err != nil {
 		t.Fatal(err)
 	}
 	answer, err := k.out.ReadByte()
 	if err != nil {
-		t.Fatalf("no answer for %q: %v", turn, err)
+		t.Fatalf("no answer for %q: %v", p, err)
 	}
-	return guess(answer)
+	return answer
+}
+
+// guess asks about the first bytes of a turn, as classify() does.
+func (k *kernelSide) guess(t testing.TB, turn []byte) guess {
+	t.Helper()
+	return guess(k.ask(t, 'h', len(turn), turn))
+}
+
+// known asks about the first bytes of a turn that is no HTTP/1, or not for certain, as know_other() does.
+func (k *kernelSide) known(t testing.TB, turn []byte) known {
+	t.Helper()
+	return known(k.ask(t, 'k', len(turn), turn))
 }
 
 // turns are first bytes of real conversations with what the kernel makes of all of them.
