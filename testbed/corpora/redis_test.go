@@ -4,10 +4,15 @@ package corpora
 
 import (
 	"fmt"
+	"os"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
 	"sonde/agent/model"
+	"sonde/agent/protocol"
+	"sonde/agent/protocol/redis"
 )
 
 // TestZeekRedis holds name, key and success of each command against redis.log, as far as Zeek has an opinion: it names no
@@ -112,4 +117,68 @@ func deepFlowRedisDifference(r *model.Request, l DeepFlowLine) string {
 		return fmt.Sprintf("%q, DeepFlow %q", r.DB.Query, l.Fields["request"])
 	}
 	return ""
+}
+
+var (
+	kindlingString = regexp.MustCompile(`^ +- (".*")$`)
+	kindlingLabel  = regexp.MustCompile(`^ +(redis_command|is_error|request_io|response_io|res): "?([^"]*)"?$`)
+)
+
+// TestKindlingRedis feeds what system calls brought, as much of it as was captured, and holds command, error and sizes. Its
+// times are those of system calls, which bytes do not have.
+func TestKindlingRedis(t *testing.T) {
+	score := Score{Corpus: "kindling", Protocol: "redis"}
+	for _, name := range []string{"server-trace-get", "1k-trace"} {
+		text, err := os.ReadFile(Path(t, "kindling", "testdata", "redis", name+".yml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got map[string]string
+		parser := redis.Spec().Setup(&protocol.Env{Emit: func(r *model.Request) {
+			got = map[string]string{
+				"redis_command": r.DB.Operation, "is_error": fmt.Sprint(r.Outcome == model.OutcomeError),
+				"request_io": fmt.Sprint(r.RequestBytes), "response_io": fmt.Sprint(r.ResponseBytes),
+			}
+		}})(protocol.Start{})
+		want := feedKindling(t, parser, string(text))
+		for label, value := range want {
+			score.Compared++
+			if got[label] != value {
+				t.Errorf("%s: %s is %q, Kindling says %q", name, label, got[label], value)
+				continue
+			}
+			score.Equal++
+		}
+	}
+	Report(t, score, 95)
+}
+
+// feedKindling feeds a fixture and returns what it expects.
+func feedKindling(t *testing.T, parser protocol.Parser, text string) (want map[string]string) {
+	want = map[string]string{}
+	dir, left := protocol.Received, uint64(0) // of the call at hand, not captured
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		switch strings.TrimSpace(line) {
+		case "responses:":
+			dir = protocol.Sent
+		case "expects:":
+			if left > 0 {
+				parser.Skip(dir, left, 1)
+			}
+		}
+		if m := kindlingString.FindStringSubmatch(line); m != nil {
+			data, err := strconv.Unquote(m[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			left -= uint64(len(data))
+			parser.Feed(dir, []byte(data), 1)
+		} else if m := kindlingLabel.FindStringSubmatch(line); m != nil && m[1] != "res" {
+			want[m[1]] = m[2]
+		} else if m != nil {
+			left, _ = strconv.ParseUint(m[2], 10, 64)
+		}
+	}
+	return want
 }
