@@ -18,8 +18,8 @@ func (c *conn) feedBack(p []byte, t time.Duration) {
 		if lost {
 			c.uncounted(uint64(len(p)), t)
 			c.back.counted, c.back.framed = c.back.fed, c.back.fed
-		} else {
-			c.checkBack(t)
+		} else if c.back.lost(true) && c.phase != phaseOver && !c.refuse() {
+			c.loseBack(t)
 		}
 		return
 	}
@@ -33,11 +33,7 @@ func (c *conn) feedBack(p []byte, t time.Duration) {
 	}
 	c.back.fed += uint64(len(p))
 	c.back.packets.Feed(p, t)
-	if !c.back.packets.Lost() || c.phase == phaseOver {
-		return
-	}
-	if c.fit == protocol.FitOpen {
-		c.fitNo()
+	if !c.back.packets.Lost() || c.phase == phaseOver || c.refuse() {
 		return
 	}
 	c.lose()
@@ -49,20 +45,14 @@ func (c *conn) feedBack(p []byte, t time.Duration) {
 	c.feedTail(p[max(0, len(p)-strange):], t)
 }
 
-func (c *conn) checkBack(t time.Duration) {
-	if !c.back.lost(c.compressed) || c.phase == phaseOver {
-		return
-	}
-	if c.fit == protocol.FitOpen {
-		c.fitNo()
-		return
-	}
+// loseBack is called when the answers have come out of step.
+func (c *conn) loseBack(t time.Duration) {
 	c.lose()
 	c.uncounted(c.back.fed-c.back.counted, t)
 	c.back.counted, c.back.framed = c.back.fed, c.back.fed
 }
 
-// skipBack passes over a gap. An error whose end it hides is still one.
+// skipBack passes over a gap.
 func (c *conn) skipBack(n uint64, t time.Duration) {
 	c.tail = c.tail[:0]
 	if c.back.lost(c.compressed) {
@@ -72,17 +62,11 @@ func (c *conn) skipBack(n uint64, t time.Duration) {
 	c.back.fed += n
 	if c.compressed {
 		c.back.frames.Skip(n, t)
-		c.checkBack(t)
-		return
+	} else {
+		c.back.packets.Skip(n, t)
 	}
-	partial := c.back.packets.Partial()
-	c.back.packets.Skip(n, t)
-	if !c.back.packets.Lost() {
-		return
-	}
-	c.checkBack(t)
-	if e := c.queue.Front(); e != nil && partial != nil && len(partial.Head) > header && partial.Head[header] == 0xff && partial.Head[3] == e.seq {
-		c.failure(e, partial.Head[header:])
+	if c.back.lost(c.compressed) {
+		c.loseBack(t)
 	}
 }
 
@@ -247,22 +231,32 @@ func (c *conn) row(e *exchange, p []byte, size uint64) {
 		e.rows++
 		return
 	}
-	status := uint16(0)
-	if size == 5 && len(p) == 5 {
-		status = binary.LittleEndian.Uint16(p[3:])
+	status, seen := uint16(0), false
+	if size == 5 {
+		if len(p) == 5 {
+			status, seen = binary.LittleEndian.Uint16(p[3:]), true
+		}
 		if behindColumns && (!c.knowsEOF || !c.noEOF) {
 			c.noEOF, c.knowsEOF = false, true
-			if status&statusCursor == 0 {
-				return
+			if status&statusCursor != 0 {
+				c.result(e, status)
 			}
-			c.result(e, status)
 			return
 		}
-	} else if _, s, ok := okPacket(p); ok {
-		status = s
+	} else {
+		_, status, seen = okPacket(p)
 	}
-	e.returns, e.counted = true, true
-	c.result(e, status)
+	e.returns, e.counted = true, seen
+	c.resultSeen(e, status, seen)
+}
+
+// resultSeen ends a result whose status may not have been captured.
+func (c *conn) resultSeen(e *exchange, status uint16, seen bool) {
+	if seen {
+		c.result(e, status)
+		return
+	}
+	e.reading, e.uncertain = readFirst, true // another result may follow
 }
 
 // okPacket reads an OK packet.
@@ -285,7 +279,7 @@ func (c *conn) ok(e *exchange, p []byte) {
 	if e.command == commands[comResetConnection] {
 		c.statements = protocol.NewByID[uint32, statement](MaxStatements)
 	}
-	c.result(e, status)
+	c.resultSeen(e, status, ok)
 }
 
 // result ends a result: the answer, or a part of it.

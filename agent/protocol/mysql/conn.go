@@ -34,7 +34,7 @@ func (s *shared) open(start protocol.Start) protocol.Parser {
 	c.queue = protocol.NewInOrder[exchange](MaxPending)
 	c.statements = protocol.NewByID[uint32, statement](MaxStatements)
 	c.system = "mysql"
-	c.front.packets = protocol.Framer{Size: c.measureFront, Keep: MaxPacket, Take: c.takeFront}
+	c.front.packets = protocol.Framer{Size: packetSize, Keep: MaxPacket, Take: c.takeFront}
 	c.back.packets = protocol.Framer{Size: packetSize, Keep: MaxAnswer, Take: c.takeBack}
 	return c
 }
@@ -93,7 +93,6 @@ type conn struct {
 	front, back side
 	compressed  bool
 	zstd        bool
-	large       bool // a buffer has grown
 
 	queue    protocol.InOrder[exchange]
 	most     int // that the queue has held since it was empty
@@ -272,6 +271,12 @@ func (c *conn) fitNo() {
 	}
 }
 
+// refuse is asked when bytes are not what they should be: then the guess was wrong, as long as nothing has confirmed it.
+func (c *conn) refuse() bool {
+	c.fitNo()
+	return c.fit == protocol.FitNo
+}
+
 // begin notices a new turn.
 func (c *conn) begin(d protocol.Dir, t time.Duration) {
 	if !c.started || c.last != d {
@@ -303,10 +308,6 @@ func (c *conn) newTurn() {
 		c.front.resync()
 		c.back.resync()
 		c.tail = c.tail[:0]
-	}
-	if c.large && c.queue.Len() == 0 && c.front.packets.Partial() == nil {
-		c.front.packets = protocol.Framer{Size: c.measureFront, Keep: MaxPacket, Take: c.takeFront}
-		c.large = false
 	}
 }
 

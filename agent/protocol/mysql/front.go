@@ -18,21 +18,12 @@ func (c *conn) feedFront(p []byte, t time.Duration) {
 	} else {
 		c.front.packets.Feed(p, t)
 	}
-	c.checkFront(lost)
+	if !lost && c.front.lost(c.compressed) && c.phase != phaseOver && !c.refuse() {
+		c.lose()
+	}
 }
 
-func (c *conn) checkFront(lost bool) {
-	if lost || !c.front.lost(c.compressed) || c.phase == phaseOver {
-		return
-	}
-	if c.fit == protocol.FitOpen {
-		c.fitNo()
-		return
-	}
-	c.lose()
-}
-
-// skipFront passes over a gap. A packet whose end it hides is taken for what is known of it.
+// skipFront passes over a gap.
 func (c *conn) skipFront(n uint64, t time.Duration) {
 	if c.front.lost(c.compressed) {
 		return
@@ -40,20 +31,11 @@ func (c *conn) skipFront(n uint64, t time.Duration) {
 	c.front.fed += n
 	if c.compressed {
 		c.front.frames.Skip(n, t)
-		if c.front.lost(true) {
-			c.lose()
-		}
-		return
+	} else {
+		c.front.packets.Skip(n, t)
 	}
-	partial := c.front.packets.Partial()
-	c.front.packets.Skip(n, t)
-	if !c.front.packets.Lost() {
-		return
-	}
-	c.lose()
-	if partial != nil && partial.Size > 0 && len(partial.Head) > header {
-		partial.End = t
-		c.takeFront(partial)
+	if c.front.lost(c.compressed) {
+		c.lose()
 	}
 }
 
@@ -62,12 +44,6 @@ func packetSize(p []byte) (uint64, protocol.State) {
 		return 0, protocol.NeedMore
 	}
 	return uint64(length(p) + header), protocol.Done
-}
-
-func (c *conn) measureFront(p []byte) (uint64, protocol.State) {
-	size, state := packetSize(p)
-	c.large = c.large || state == protocol.Done && size > largePacket
-	return size, state
 }
 
 // takeFront takes a packet of the client.

@@ -22,8 +22,7 @@ const (
 	maxUndecided  = 512      // bytes of a turn that are kept until they show which side is the client
 	maxStrange    = 6        // turns that are passed over until one shows it
 	maxPayload    = 1<<24 - 1
-	manyPending   = 32      // a queue that has held more is given back when it is empty
-	largePacket   = 4 << 10 // the same of a buffer
+	manyPending   = 32 // a queue that has held more is given back when it is empty
 )
 
 const (

@@ -37,22 +37,17 @@ func (c *conn) feedBack(p []byte, t time.Duration) {
 	c.feedTail(p[max(0, len(p)-strange):], t)
 }
 
-// skipBack passes over a gap. An error whose end it hides is still one.
+// skipBack passes over a gap.
 func (c *conn) skipBack(n uint64, t time.Duration) {
 	c.tail.reset()
 	if c.back.Lost() {
 		c.uncounted(n, t)
 		return
 	}
-	partial := c.back.Partial()
 	c.fed += n
 	c.back.Skip(n, t)
-	if !c.back.Lost() {
-		return
-	}
-	c.loseBack(t)
-	if partial != nil && len(partial.Head) > header && partial.Head[0] == 'E' {
-		c.failure(partial.Head[header:])
+	if c.back.Lost() {
+		c.loseBack(t)
 	}
 }
 

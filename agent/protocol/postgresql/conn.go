@@ -71,7 +71,6 @@ type conn struct {
 	lastAt  [2]time.Duration
 
 	front, back protocol.Framer
-	large       bool // a buffer has grown
 
 	queue    protocol.InOrder[exchange]
 	most     int      // that the queue has held since it was empty
@@ -281,10 +280,6 @@ func (c *conn) newTurn(d protocol.Dir) {
 		c.back.Resync()
 		c.counted = c.fed
 		c.tail.reset()
-	}
-	if c.large && c.queue.Len() == 0 && c.front.Partial() == nil {
-		c.front = c.framer(c.measureFront, MaxMessage, c.takeFront)
-		c.large = false
 	}
 }
 

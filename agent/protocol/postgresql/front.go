@@ -27,20 +27,14 @@ func (c *conn) feedFront(p []byte, t time.Duration) {
 	}
 }
 
-// skipFront passes over a gap. A message whose end it hides is taken for what is known of it.
+// skipFront passes over a gap.
 func (c *conn) skipFront(n uint64, t time.Duration) {
 	if c.front.Lost() {
 		return
 	}
-	partial := c.front.Partial()
 	c.front.Skip(n, t)
-	if !c.front.Lost() {
-		return
-	}
-	c.lost()
-	if partial != nil && partial.Size > 0 && c.phase == phaseMessages {
-		partial.End = t
-		c.takeFront(partial)
+	if c.front.Lost() {
+		c.lost()
 	}
 }
 
@@ -48,11 +42,7 @@ func (c *conn) measureFront(p []byte) (uint64, protocol.State) {
 	if c.phase == phaseStartup {
 		return startupSize(p)
 	}
-	size, state := frontSize(p)
-	if state == protocol.Done && size > largeMessage {
-		c.large = true
-	}
-	return size, state
+	return frontSize(p)
 }
 
 // takeFront takes a message of the client.

@@ -23,7 +23,6 @@ const (
 	maxStartup    = 10000    // of a startup packet: MAX_STARTUP_PACKET_LENGTH
 	maxStrange    = 6        // turns that are passed over until one shows which side is the client
 	manyPending   = 32       // a queue that has held more is given back when it is empty
-	largeMessage  = 4 << 10  // the same of a buffer
 )
 
 // Codes that stand in the place of a protocol version.
