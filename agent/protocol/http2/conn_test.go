@@ -70,6 +70,34 @@ func TestRequestsAndAnswers(t *testing.T) {
 				k := newTalk().begin().request(1, "/a", open).answer(1, "200", end)
 				return k.data(k.client, 1, "x", end).reset(k.client, 1, xhttp2.ErrCodeNo).request(3, "/b", end).answer(3, "200", end)
 			}()},
+		{name: "trailers behind the end of a stream", want: "GET /a 413 ok",
+			talk: func() *talk {
+				k := newTalk().begin().request(1, "/a", open).answer(1, "413", end)
+				return k.headers(k.client, 1, "checksum= 1", end)
+			}(), close: true},
+		{name: "a second status is none", want: "GET /a 200 ok", talk: newTalk().begin().request(1, "/a", end).answer(1, "200", open).answer(1, "500", end)},
+		{name: "settings in the middle change nothing", want: "GET /a 200 ok\nGET /a 418 ok\nGET /a 418 ok",
+			talk: func() *talk {
+				k := newTalk().begin().request(1, "/a", end).answer(1, "200", end).request(3, "/a", end).answer(3, "418", end)
+				k.client.framer.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingHeaderTableSize, Val: 4096})
+				k.server.framer.WriteSettings()
+				return k.pass(k.client).pass(k.server).request(5, "/a", end).answer(5, "418", end)
+			}()},
+		{name: "a frame in the middle of a head", want: "GET /c 200 ok cut\nGET /d 200 ok",
+			talk: func() *talk {
+				k := newTalk().begin()
+				k.client.framer.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 1, EndStream: true, BlockFragment: k.client.fields(":method= GET\n:scheme= http\n:path= /c")})
+				k.client.framer.WritePing(false, [8]byte{})
+				k.pass(k.client).answer(1, "200", end)
+				k.client.framer.WriteHeaders(headersOf(k, 3, "/d"))
+				return k.pass(k.client).answer(3, "200", end)
+			}()},
+		{name: "a continuation of nothing", want: "GET /a 200 ok",
+			talk: func() *talk {
+				k := newTalk().begin()
+				k.client.framer.WriteContinuation(1, true, []byte("\x82"))
+				return k.pass(k.client).request(3, "/a", end).answer(3, "200", end)
+			}()},
 		{name: "CONNECT has no path", want: "CONNECT - 200 ok",
 			talk: func() *talk {
 				k := newTalk().begin()
@@ -116,6 +144,16 @@ func TestFieldsOfARequest(t *testing.T) {
 		Start: 4 * time.Millisecond, RequestEnd: 6 * time.Millisecond, ResponseStart: 7 * time.Millisecond, End: 8 * time.Millisecond}
 	if r != want {
 		t.Errorf("got %+v\nwant %+v", r, want)
+	}
+}
+
+func TestPushedHeadsAreNoPartOfAnAnswer(t *testing.T) {
+	k := newTalk().begin().request(1, "/a", end)
+	k.server.framer.WritePushPromise(xhttp2.PushPromiseParam{StreamID: 1, PromiseID: 2, EndHeaders: true, BlockFragment: k.server.fields("x= y")})
+	k.pass(k.server).answer(1, "200", end)
+	o := observe(protocol.Start{}).run(k.calls)
+	if got, want := o.lines(), "GET /a 200 ok"; got != want || o.got[0].ResponseBytes != uint64(len(k.calls[5].p)) {
+		t.Errorf("got %s, %d bytes", got, o.got[0].ResponseBytes)
 	}
 }
 

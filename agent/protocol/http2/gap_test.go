@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	xhttp2 "golang.org/x/net/http2"
+
 	"sonde/agent/protocol"
 )
 
@@ -75,6 +77,27 @@ func TestGaps(t *testing.T) {
 				k.data(k.client, 1, message(3), open).drop().data(k.client, 1, message(3), end)
 				return k.accept(1).trailers(1, "0")
 			}()},
+		{name: "over frames, and a larger frame begins in the middle of a segment", want: "GET /a 200 ok",
+			talk: func() *talk {
+				k := lostFrames(newTalk().begin().request(1, "/a", end).answer(1, "200", open))
+				k.data(k.server, 1, strings.Repeat("b", 300), end)
+				last := len(k.calls) - 1
+				p := k.calls[last].p
+				k.calls[last].p = append([]byte(strings.Repeat("z", 30)), p[:100]...)
+				k.calls = append(k.calls, call{dir: protocol.Sent, p: p[100:]})
+				return k
+			}()},
+		{name: "over frames, and the server gives up", want: "GET /a 200 incomplete stream_reset CANCEL",
+			talk: func() *talk {
+				k := lostFrames(newTalk().begin().request(1, "/a", end).answer(1, "200", open))
+				return k.reset(k.server, 1, 8)
+			}()},
+		{name: "over a frame, and the trailers refer to the table", want: "grpc p.S/M 200 status 0 messages 0/0 ok\ngrpc p.S/M 200 status -1 messages 0/0 at least incomplete status_unknown",
+			talk: func() *talk {
+				k := newTalk().begin().call(1, "p.S/M").accept(1).trailers(1, "0").call(3, "p.S/M").accept(3)
+				k.server.framer.WritePing(false, [8]byte{})
+				return k.pass(k.server).drop().trailers(3, "0")
+			}()},
 		{name: "behind the end of the client's frames", want: "grpc p.S/M 200 status 0 messages 1/0 ok",
 			talk: func() *talk {
 				k := newTalk().begin().call(1, "p.S/M")
@@ -118,9 +141,34 @@ func TestJoinedInTheMiddle(t *testing.T) {
 			talk: &talk{calls: whole.calls[5:]}, // behind the first exchange
 			want: "GET - 0 incomplete status_unknown cut\nGET - 0 incomplete status_unknown cut\nGET /new 200 ok cut\nGET /new 0 incomplete status_unknown cut"},
 		{name: "an answer without its request", start: protocol.Start{Joined: true}, talk: &talk{calls: whole.calls[4:5]}, close: true, want: ""},
+		{name: "trailers from before are no request", start: protocol.Start{Joined: true}, close: true, want: "",
+			talk: func() *talk { k := newTalk().answer(5, "200", end); return k.headers(k.client, 7, "checksum= 1", end) }()},
+		{name: "a segment that begins with a frame of another stream, cut in the next header", start: protocol.Start{Joined: true},
+			talk: func() *talk {
+				k := newTalk().request(3, "/a", end)
+				k.server.framer.WriteData(1, false, make([]byte, 100))
+				k.server.framer.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 3, EndHeaders: true, EndStream: true, BlockFragment: k.server.fields(":status= 200")})
+				k.pass(k.server)
+				p := k.calls[1].p
+				k.calls = append(k.calls[:1], call{dir: protocol.Sent, p: p[:60]}, call{dir: protocol.Sent, p: p[60:113]}, call{dir: protocol.Sent, p: p[113:]})
+				return k
+			}(), want: "GET /a 200 ok"},
+		{name: "the preface, in pieces", start: protocol.Start{Joined: true}, talk: &talk{calls: pieces(whole.calls, 3)},
+			want: strings.Repeat("GET /a 418 ok\n", 3) + "GET /new 200 ok\nGET /new 418 ok"},
 		{name: "calls whose content type is from before are HTTP", start: protocol.Start{Joined: true}, talk: &talk{calls: calls.calls[n:]},
 			want: "POST - 200 ok cut\nPOST /p.S/New 200 ok cut"},
 		{name: "the preface, all the same", start: protocol.Start{Joined: true}, talk: whole,
 			want: strings.Repeat("GET /a 418 ok\n", 3) + "GET /new 200 ok\nGET /new 418 ok"},
 	})
+}
+
+func TestTheBeginningOfALostAnswerIsUnknown(t *testing.T) {
+	k := newTalk().begin().call(1, "p.S/M").accept(1).drop().trailers(1, "0", "x= 1")
+	o := observe(protocol.Start{}).run(k.calls)
+	if got, want := o.lines(), "grpc p.S/M 0 status 0 messages 0/0 at least ok"; got != want {
+		t.Fatalf("got %s, want %s", got, want)
+	}
+	if at := o.got[0].ResponseStart; at != 0 {
+		t.Errorf("at %v", at)
+	}
 }

@@ -7,7 +7,7 @@ import "sonde/agent/protocol"
 // MaxString is the number of bytes of a string, as sent, above which it is passed over.
 const MaxString = 16 << 10
 
-// MaxField is the number of bytes that Next needs at most to go on: a literal with name and value and their lengths.
+// MaxField is the number of bytes with which Next never says NeedMore: a literal with name and value and their lengths.
 const MaxField = 2*MaxString + 32
 
 // maxLength is the length above which a string is none: no block of fields has so many bytes.

@@ -246,6 +246,14 @@ func TestOverlongStrings(t *testing.T) {
 			}
 		})
 	}
+	d := newDecoder()
+	block(d, []byte("\x3f\xe1\xff\x07")) // 131,072 bytes
+	for range 5 {
+		block(d, []byte(longLit("a", MaxString+1)))
+	}
+	if d.size() > MaxTable || d.Whole() {
+		t.Errorf("%d bytes, whole: %v", d.size(), d.Whole())
+	}
 	var f Field
 	if n, s := newDecoder().Next([]byte(longLit("a", MaxString)), &f); s != protocol.Done || len(f.Value) != MaxString || n != MaxString+7 {
 		t.Errorf("%d bytes, state %d, %d bytes of value", n, s, len(f.Value))
@@ -284,5 +292,22 @@ func TestMemoryOfATable(t *testing.T) {
 	}
 	if n := cap(d.table.bytes) + 40*cap(d.table.entries); n > 4*DefaultTable {
 		t.Errorf("a table of %d bytes takes %d", DefaultTable, n)
+	}
+}
+
+func TestNoFieldNeedsMore(t *testing.T) {
+	padded := func(n int) string { // a length in as many bytes as it may have
+		n -= 127
+		b := []byte{0x7f}
+		for range 8 {
+			b = append(b, byte(n)|0x80)
+			n >>= 7
+		}
+		return string(append(b, 0))
+	}
+	p := []byte("\x40" + padded(MaxString) + long(MaxString) + padded(MaxString) + long(MaxString))
+	var f Field
+	if n, s := newDecoder().Next(p, &f); s != protocol.Done || n != len(p) || n > MaxField {
+		t.Errorf("%d of %d bytes, state %d", n, len(p), s)
 	}
 }

@@ -73,8 +73,9 @@ func (t *table) add(f *Field, size uint64) {
 	case t.maxKnown && size > t.max: // it empties the table, and is not inserted
 		t.whole = true
 		return
-	case size > t.limit(): // it is, but not here; its place must be kept
-		f = &Field{NameUnknown: true, ValueUnknown: true}
+	case size > t.limit(): // it is, but not here, and now it is the oldest
+		t.whole = false
+		return
 	}
 	t.room(len(f.Name) + len(f.Value))
 	e := entry{
