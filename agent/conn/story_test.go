@@ -19,14 +19,15 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 // What every story uses.
 const (
-	here   = "10.0.0.1:40000"
-	there  = "10.0.0.2:80"
-	get    = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
-	getB   = "GET /b HTTP/1.1\r\nHost: h\r\n\r\n"
-	getC   = "GET /c HTTP/1.1\r\nHost: h\r\n\r\n"
-	ok     = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
-	status = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
-	failed = "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"
+	here    = "10.0.0.1:40000"
+	there   = "10.0.0.2:80"
+	strange = "\x01\x02\x03zzzz\xff" // of no protocol
+	get     = "GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
+	getB    = "GET /b HTTP/1.1\r\nHost: h\r\n\r\n"
+	getC    = "GET /c HTTP/1.1\r\nHost: h\r\n\r\n"
+	ok      = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+	status  = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+	failed  = "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"
 )
 
 func client(s *script) *sock { return s.sock(here, there).connect(7, "curl").established() }
@@ -241,22 +242,25 @@ var stories = map[string]func(*script){
 	"pipelined": func(s *script) {
 		client(s).sent(get+getB).sent(getC).received(ok).received(status+failed).close(stFinWait2, 0)
 	},
-	"the preface of HTTP 2 is no request": func(s *script) {
+	"HTTP 2 with prior knowledge": func(s *script) {
 		client(s).sent("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00").
-			received("\x00\x00\x00\x04\x00\x00\x00\x00\x00").sent("\x00\x00\x05\x01\x05\x00\x00\x00\x01abcde").
-			received("\x00\x00\x02\x01\x05\x00\x00\x00\x01ab").close(stFinWait2, 0)
+			received("\x00\x00\x00\x04\x00\x00\x00\x00\x00").sent("\x00\x00\x06\x01\x05\x00\x00\x00\x01\x82\x86\x84\x41\x01a").
+			received("\x00\x00\x01\x01\x05\x00\x00\x00\x01\x88").close(stFinWait2, 0)
 	},
-	"Redis is a flow and no request": func(s *script) {
+	"what nobody knows is a flow and no request": func(s *script) {
 		k := client(s)
 		for range 8 {
-			k.sent("*2\r\n$3\r\nGET\r\n$1\r\na\r\n").received("$1\r\nb\r\n")
+			k.sent(strange).received(strange)
 		}
 		k.close(stFinWait2, 0)
+	},
+	"Redis is a flow with requests": func(s *script) {
+		client(s).sent("*2\r\n$3\r\nGET\r\n$1\r\na\r\n").received("$1\r\nb\r\n").close(stFinWait2, 0)
 	},
 	"HTTP after many turns of something else": func(s *script) {
 		k := client(s)
 		for range 8 {
-			k.sent("*2\r\n$3\r\nGET\r\n$1\r\na\r\n").received("$1\r\nb\r\n")
+			k.sent(strange).received(strange)
 		}
 		k.sent(get).received(ok).close(stFinWait2, 0)
 	},

@@ -175,7 +175,8 @@ type HTTP struct {
 	RequestBodyBytes  uint64 // as on the wire, transfer coding included
 	ResponseBodyBytes uint64
 
-	// HeadTruncated says that a head was longer than the bytes captured: fields behind the cut are unknown, not absent.
+	// HeadTruncated says that not all of a head is known: it was longer than the bytes captured, or, in HTTP/2, refers to
+	// fields from before the connection was joined. Fields that are empty are unknown then, not absent.
 	HeadTruncated bool
 	Upgrade       string // protocol named by a 101 answer, lower case
 }

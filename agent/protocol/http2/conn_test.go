@@ -11,8 +11,6 @@ import (
 
 	"sonde/agent/model"
 	"sonde/agent/protocol"
-	"sonde/agent/protocol/detect"
-	"sonde/agent/protocol/http1"
 )
 
 func TestRequestsAndAnswers(t *testing.T) {
@@ -70,6 +68,35 @@ func TestRequestsAndAnswers(t *testing.T) {
 				k := newTalk().begin().request(1, "/a", open).answer(1, "200", end)
 				return k.data(k.client, 1, "x", end).reset(k.client, 1, xhttp2.ErrCodeNo).request(3, "/b", end).answer(3, "200", end)
 			}()},
+		{name: "CONNECT has no path", want: "CONNECT - 200 ok",
+			talk: func() *talk {
+				k := newTalk().begin()
+				return k.headers(k.client, 1, ":method= CONNECT\n:authority= example.org:443", open).answer(1, "200", end)
+			}()},
+	})
+}
+
+func TestRequestsWithoutAnEnd(t *testing.T) {
+	runTalks(t, []talkTest{
+		{name: "closed before the answer", talk: newTalk().begin().request(1, "/a", end).request(3, "/b", end).answer(3, "200", open), close: true,
+			want: "GET /a 0 incomplete connection_closed\nGET /b 200 incomplete connection_closed"},
+		{name: "the client gives up", want: "GET /a 0 incomplete cancelled CANCEL",
+			talk: func() *talk {
+				k := newTalk().begin().request(1, "/a", end)
+				return k.reset(k.client, 1, xhttp2.ErrCodeCancel)
+			}()},
+		{name: "the server gives up", want: "GET /a 200 incomplete stream_reset INTERNAL_ERROR",
+			talk: func() *talk {
+				k := newTalk().begin().request(1, "/a", end).answer(1, "200", open)
+				return k.reset(k.server, 1, xhttp2.ErrCodeInternal)
+			}()},
+		{name: "the server goes away", want: "GET /b 0 incomplete goaway ENHANCE_YOUR_CALM\nGET /a 200 ok",
+			talk: newTalk().begin().request(1, "/a", end).request(3, "/b", end).goAway(1<<31-1, 0).goAway(1, xhttp2.ErrCodeEnhanceYourCalm).answer(1, "200", end)},
+	})
+}
+
+func TestFramesOutOfOrder(t *testing.T) {
+	runTalks(t, []talkTest{
 		{name: "trailers behind the end of a stream", want: "GET /a 413 ok",
 			talk: func() *talk {
 				k := newTalk().begin().request(1, "/a", open).answer(1, "413", end)
@@ -98,25 +125,6 @@ func TestRequestsAndAnswers(t *testing.T) {
 				k.client.framer.WriteContinuation(1, true, []byte("\x82"))
 				return k.pass(k.client).request(3, "/a", end).answer(3, "200", end)
 			}()},
-		{name: "CONNECT has no path", want: "CONNECT - 200 ok",
-			talk: func() *talk {
-				k := newTalk().begin()
-				return k.headers(k.client, 1, ":method= CONNECT\n:authority= example.org:443", open).answer(1, "200", end)
-			}()},
-		{name: "closed before the answer", talk: newTalk().begin().request(1, "/a", end).request(3, "/b", end).answer(3, "200", open), close: true,
-			want: "GET /a 0 incomplete connection_closed\nGET /b 200 incomplete connection_closed"},
-		{name: "the client gives up", want: "GET /a 0 incomplete cancelled CANCEL",
-			talk: func() *talk {
-				k := newTalk().begin().request(1, "/a", end)
-				return k.reset(k.client, 1, xhttp2.ErrCodeCancel)
-			}()},
-		{name: "the server gives up", want: "GET /a 200 incomplete stream_reset INTERNAL_ERROR",
-			talk: func() *talk {
-				k := newTalk().begin().request(1, "/a", end).answer(1, "200", open)
-				return k.reset(k.server, 1, xhttp2.ErrCodeInternal)
-			}()},
-		{name: "the server goes away", want: "GET /b 0 incomplete goaway ENHANCE_YOUR_CALM\nGET /a 200 ok",
-			talk: newTalk().begin().request(1, "/a", end).request(3, "/b", end).goAway(1<<31-1, 0).goAway(1, xhttp2.ErrCodeEnhanceYourCalm).answer(1, "200", end)},
 	})
 }
 
@@ -193,52 +201,5 @@ func TestStreamsAreBounded(t *testing.T) {
 	}
 	if o.conn.Pending() != MaxStreams {
 		t.Errorf("%d wait", o.conn.Pending())
-	}
-}
-
-// TestUpgradeFromHTTP1 upgrades a connection as a client of both does.
-func TestUpgradeFromHTTP1(t *testing.T) {
-	var o observer
-	engine := detect.New([]protocol.Spec{Spec(), http1.Spec()}, func(r *model.Request) { o.got = append(o.got, *clone(r)) }, nil)
-	c := engine.Conn(model.TransportTCP, false)
-	ask := "GET /up HTTP/1.1\r\nHost: example.org\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n"
-	k := newTalk().begin().answer(1, "200", end).request(3, "/b", end).answer(3, "404", end)
-	settings := k.calls[1].p
-	c.Feed(protocol.Received, []byte(ask), 1)
-	c.Feed(protocol.Sent, append([]byte("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"), settings...), 2)
-	for _, f := range append(k.calls[:1:1], k.calls[2:]...) {
-		c.Feed(f.dir, f.p, 3)
-	}
-	if got, want := o.lines(), "GET /up 200 ok\nGET /b 404 ok"; got != want {
-		t.Fatalf("got\n%s\nwant\n%s", got, want)
-	}
-	if r := &o.got[0]; r.HTTP.Version != "2" || r.RequestBytes != uint64(len(ask)) || r.Start != 1 || r.Role != model.RoleServer {
-		t.Errorf("got %+v", r)
-	}
-}
-
-// TestDetection finds HTTP/2 where it begins: with the client, with the server, or in the middle.
-func TestDetection(t *testing.T) {
-	k := newTalk().begin().request(1, "/a", end).answer(1, "200", end)
-	tests := []struct {
-		name   string
-		calls  []call
-		joined bool
-	}{
-		{"with the client", k.calls, false},
-		{"with the server", append([]call{k.calls[1], k.calls[0]}, k.calls[2:]...), false},
-		{"in pieces", pieces(k.calls, 3), false},
-		{"in the middle", k.calls[3:], true},
-		{"in the middle, with an answer", append(k.calls[4:5:5], newTalk().begin().request(3, "/a", end).answer(3, "200", end).calls[3:]...), true},
-	}
-	for _, test := range tests {
-		var o observer
-		c := detect.New([]protocol.Spec{Spec(), http1.Spec()}, func(r *model.Request) { o.got = append(o.got, *clone(r)) }, nil).Conn(model.TransportTCP, test.joined)
-		for _, f := range test.calls {
-			c.Feed(f.dir, f.p, 1)
-		}
-		if got := strings.TrimSuffix(o.lines(), " cut"); got != "GET /a 200 ok" || c.Protocol() != model.ProtocolHTTP {
-			t.Errorf("%s: got %s of %s", test.name, got, c.Protocol())
-		}
 	}
 }
