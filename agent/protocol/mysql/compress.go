@@ -12,10 +12,12 @@ import (
 // compress begins to take what passes for compressed frames.
 func (c *conn) compress() {
 	c.compressed = true
-	c.front.frames = protocol.Framer{Size: frameSize, Keep: MaxPacket, Take: func(f *protocol.Frame) { c.takeFrame(&c.front, f) }}
-	c.back.frames = protocol.Framer{Size: frameSize, Keep: MaxPacket, Take: func(f *protocol.Frame) { c.takeFrame(&c.back, f) }}
+	c.front.frames = protocol.Framer{Size: frameSize, Keep: MaxFrame, Take: func(f *protocol.Frame) { c.takeFrame(&c.front, f) }}
+	c.back.frames = protocol.Framer{Size: frameSize, Keep: MaxFrame, Take: func(f *protocol.Frame) { c.takeFrame(&c.back, f) }}
 	c.front.framed, c.back.framed = c.front.counted, c.back.counted
 }
+
+const firstInflated = 64 << 10 // bytes; it grows with the frames that come
 
 // maxOverhead is by how many bytes a deflated frame may be longer than what it holds.
 const maxOverhead = 64
@@ -51,15 +53,15 @@ func (c *conn) takeFrame(s *side, f *protocol.Frame) {
 	}
 }
 
-// inflateFrame returns what can be read of a compressed frame of n bytes, at most MaxInflated. It is valid until the next
-// call.
+// inflateFrame returns what can be read of a compressed frame of n bytes, at most MaxInflated and not much more than deflate
+// can make of p (1032 times its size). It is valid until the next call.
 func (c *conn) inflateFrame(p []byte, n int) []byte {
 	if c.zstd {
 		return nil
 	}
-	n = min(n, MaxInflated)
+	n = min(n, MaxInflated, 1032*len(p)+firstInflated)
 	if cap(c.inflated) < n {
-		c.inflated = make([]byte, MaxInflated)
+		c.inflated = make([]byte, min(MaxInflated, max(n, firstInflated)))
 	}
 	source := bytes.NewReader(p)
 	if c.inflate == nil {

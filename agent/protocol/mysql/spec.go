@@ -13,14 +13,15 @@ import (
 
 // Limits. What lies beyond them is counted, not kept.
 const (
-	MaxPacket     = 16 << 10 // bytes of a client's packet that are put together: the text of a query
-	MaxAnswer     = 512      // bytes of a server's packet that are put together
-	MaxInflated   = 64 << 10 // bytes of a compressed frame that are inflated
-	MaxPending    = 256      // requests that wait for their answer
-	MaxStatements = 128      // prepared statements of a connection whose text is kept
-	maxName       = 256      // bytes of a name that are kept: 64 characters (Identifier Length Limits)
-	maxUndecided  = 512      // bytes of a turn that are kept until they show which side is the client
-	maxStrange    = 6        // turns that are passed over until one shows it
+	MaxPacket     = 16 << 10  // bytes of a client's packet that are put together: the text of a query
+	MaxAnswer     = 512       // bytes of a server's packet that are put together
+	MaxFrame      = 256 << 10 // bytes of a compressed frame that are put together
+	MaxInflated   = 1 << 20   // bytes of a compressed frame that are inflated
+	MaxPending    = 256       // requests that wait for their answer
+	MaxStatements = 128       // prepared statements of a connection whose text is kept
+	maxName       = 256       // bytes of a name that are kept: 64 characters (Identifier Length Limits)
+	maxUndecided  = 512       // bytes of a turn that are kept until they show which side is the client
+	maxStrange    = 6         // turns that are passed over until one shows it
 	maxPayload    = 1<<24 - 1
 	manyPending   = 32 // a queue that has held more is given back when it is empty
 )
