@@ -222,19 +222,43 @@ func (o *observed) lines() string {
 	return strings.Join(b, "\n")
 }
 
-func TestConversations(t *testing.T) {
-	hello := func(caps int) []step {
-		return []step{resp(greeting("8.0.30")), req(login(caps, "joe", "")), resp(packet(2, okBody(0, autocommit)))}
+// hello is a login with capabilities, and hi what is reported of it.
+func hello(caps int) []step {
+	return []step{resp(greeting("8.0.30")), req(login(caps, "joe", "")), resp(packet(2, okBody(0, autocommit)))}
+}
+
+const hi = "Login user=joe ok\n"
+
+func with(caps int, steps ...step) []step { return append(hello(caps), steps...) }
+
+// Answers of two rows, with and without EOF packets.
+var (
+	table  = answer(count(1), column("a"), eof(autocommit), row("x"), row("y"), eof(autocommit))
+	table2 = answer(count(1), column("a"), row("x"), row("y"), okEnd(autocommit))
+)
+
+// conversation is a table row: what passes and what is reported.
+type conversation struct {
+	name  string
+	steps []step
+	want  string
+}
+
+// check holds conversations, at the client's socket and at the server's.
+func check(t *testing.T, all []conversation) {
+	t.Helper()
+	for _, c := range all {
+		for _, server := range []bool{true, false} {
+			o := observe(server, false).run(c.steps...).close("connection_closed")
+			if got := o.lines(); got != c.want {
+				t.Errorf("%s (server %v):\n%s\nwant:\n%s", c.name, server, got, c.want)
+			}
+		}
 	}
-	with := func(caps int, steps ...step) []step { return append(hello(caps), steps...) }
-	const hi = "Login user=joe ok\n"
-	table := answer(count(1), column("a"), eof(autocommit), row("x"), row("y"), eof(autocommit))
-	table2 := answer(count(1), column("a"), row("x"), row("y"), okEnd(autocommit))
-	for _, c := range []struct {
-		name  string
-		steps []step
-		want  string
-	}{
+}
+
+func TestSessions(t *testing.T) {
+	check(t, []conversation{
 		{"a login", hello(0), "Login user=joe ok"},
 		{"a login with a database", []step{resp(greeting("5.5.5-10.11.6-MariaDB")), req(login(capConnectDB, "joe", "shop")), resp(packet(2, okBody(0, 2)))},
 			"Login user=joe in shop ok"},
@@ -245,6 +269,11 @@ func TestConversations(t *testing.T) {
 			"Login user=joe error 1045 ER_ACCESS_DENIED_ERROR"},
 		{"a server that has too many connections", []step{resp(packet(0, "\xff"+int16s(1040)+"Too many connections"))},
 			"Login error 1040 ER_CON_COUNT_ERROR"},
+	})
+}
+
+func TestQueries(t *testing.T) {
+	check(t, []conversation{
 		{"a query", with(0, req(query("SELECT 'x' FROM t")), resp(table)), hi + "COM_QUERY [SELECT ? FROM t] rows=2 ok"},
 		{"without EOF packets", with(capNoEOF, req(query("SELECT 'x' FROM t")), resp(table2)), hi + "COM_QUERY [SELECT ? FROM t] rows=2 ok"},
 		{"no rows", with(0, req(query("SELECT a FROM t")), resp(answer(count(1), column("a"), eof(2), eof(2)))), hi + "COM_QUERY [SELECT a FROM t] rows=0 ok"},
@@ -264,6 +293,11 @@ func TestConversations(t *testing.T) {
 			req(command(comInitDB, "nope")), resp(answer(errBody(1049))), req(command(comPing)), resp(answer(okBody(0, 2)))),
 			hi + "COM_INIT_DB rows=0 affected in shop ok\nCOM_QUERY [USE `my db`] rows=0 affected in my db ok\n" +
 				"COM_INIT_DB in nope error 1049 ER_BAD_DB_ERROR\nCOM_PING rows=0 affected in my db ok"},
+	})
+}
+
+func TestStatements(t *testing.T) {
+	check(t, []conversation{
 		{"prepared, executed, closed", with(0,
 			req(command(comStmtPrepare, "SELECT 'x', ? FROM t")), resp(answer(prepared(5, 1, 1), column("?"), eof(2), column("a"), eof(2))),
 			req(execute(5)), resp(answer(count(1), column("a"), eof(2), "\x00\x00x", eof(2))), req(command(comStmtClose, int32s(5)))),
@@ -282,6 +316,11 @@ func TestConversations(t *testing.T) {
 		{"a cursor", with(0, req(execute(9)), resp(answer(count(1), column("a"), eof(2|statusCursor))),
 			req(command(comStmtFetch, int32s(9), int32s(2))), resp(answer("\x00\x00x", "\x00\x00y", eof(2)))),
 			hi + "COM_STMT_EXECUTE ok\nCOM_STMT_FETCH rows=2 ok"},
+	})
+}
+
+func TestOddities(t *testing.T) {
+	check(t, []conversation{
 		{"fields", with(0, req(command(comFieldList, "t\x00")), resp(answer(column("a"), column("b"), eof(2)))), hi + "COM_FIELD_LIST of t ok"},
 		{"statistics", with(0, req(command(comStatistics)), resp(answer("Uptime: 7"))), hi + "COM_STATISTICS ok"},
 		{"an option", with(0, req(command(comSetOption, int16s(0))), resp(answer(eof(2)))), hi + "COM_SET_OPTION ok"},
@@ -308,14 +347,7 @@ func TestConversations(t *testing.T) {
 		{"compressed", with(capCompress, req(compressed(0, query("SELECT 'x' FROM t"))), resp(compressed(0, table)),
 			req(compressed(0, query("SELECT '"+strings.Repeat("x", 200)+"' FROM t"))), resp(compressed(0, table))),
 			hi + "COM_QUERY [SELECT ? FROM t] rows=2 ok\nCOM_QUERY [SELECT ? FROM t] rows=2 ok"},
-	} {
-		for _, server := range []bool{true, false} {
-			o := observe(server, false).run(c.steps...).close("connection_closed")
-			if got := o.lines(); got != c.want {
-				t.Errorf("%s (server %v):\n%s\nwant:\n%s", c.name, server, got, c.want)
-			}
-		}
-	}
+	})
 }
 
 func TestTimesAndSizes(t *testing.T) {

@@ -185,13 +185,39 @@ func (o *observed) lines() string {
 	return strings.Join(b, "\n")
 }
 
-func TestConversations(t *testing.T) {
+// with begins a session that goes on with steps.
+func with(steps ...step) []step {
 	hello := []step{req(startup("user", "joe", "database", "shop")), resp(authOK, parameter("server_version", "15.1"), keyData, idle)}
-	for _, c := range []struct {
-		name  string
-		steps []step
-		want  string
-	}{
+	return append(hello, steps...)
+}
+
+// conversation is a table row: what passes and what is reported.
+type conversation struct {
+	name  string
+	steps []step
+	want  string
+}
+
+// check holds conversations, at the client's socket and at the server's.
+func check(t *testing.T, all []conversation) {
+	t.Helper()
+	for _, c := range all {
+		for _, server := range []bool{true, false} {
+			o := observe(server, false).run(c.steps...).close("connection_closed")
+			if got := o.lines(); got != c.want {
+				t.Errorf("%s (server %v):\n%s\nwant:\n%s", c.name, server, got, c.want)
+			}
+			for _, r := range o.got {
+				if want := protocol.RoleOf(map[bool]protocol.Dir{true: protocol.Received, false: protocol.Sent}[server]); r.Role != want {
+					t.Errorf("%s: role %v", c.name, r.Role)
+				}
+			}
+		}
+	}
+}
+
+func TestSessions(t *testing.T) {
+	check(t, []conversation{
 		{"a startup with a password is one request", []step{
 			req(startup("user", "joe", "database", "shop")), resp(authSASL), req(message('p', "SCRAM-SHA-256\x00secret")),
 			resp(message('R', int32s(11), "x")), req(message('p', "secret")), resp(authOK, parameter("a", "b"), keyData, idle)},
@@ -203,7 +229,7 @@ func TestConversations(t *testing.T) {
 			req(sslRequest), resp("N"), req(startup("user", "joe")), resp(authOK, idle)},
 			"SSLRequest ok\nStartup user=joe ok"},
 		{"a cancel has no answer", []step{req(int32s(16) + int32s(codeCancel) + int32s(1) + int32s(2))}, "CancelRequest ok oneway"},
-		{"a query", append(hello, req(query("SELECT 'x' FROM t")), resp(columns, row("a"), row("b"), complete("SELECT 2"), idle)),
+		{"a query", with(req(query("SELECT 'x' FROM t")), resp(columns, row("a"), row("b"), complete("SELECT 2"), idle)),
 			"Startup user=joe ok\nQuery [SELECT ? FROM t] rows=2 ok"},
 		{"a change counts the rows it changed", []step{req(query("UPDATE t SET a = 1")), resp(complete("UPDATE 7"), idle)},
 			"Query [UPDATE t SET a = ?] rows=7 affected ok"},
@@ -212,6 +238,11 @@ func TestConversations(t *testing.T) {
 		{"a table made of a query returns nothing", []step{req(query("CREATE TABLE a AS SELECT * FROM b")), resp(complete("SELECT 5"), idle)},
 			"Query [CREATE TABLE a AS SELECT * FROM b] rows=5 affected ok"},
 		{"a command without a count", []step{req(query("BEGIN")), resp(complete("BEGIN"), ready("T"))}, "Query [BEGIN] ok"},
+	})
+}
+
+func TestQueries(t *testing.T) {
+	check(t, []conversation{
 		{"several statements in one", []step{req(query("SELECT 1; SELECT 2")),
 			resp(columns, row("1"), complete("SELECT 1"), columns, row("2"), complete("SELECT 1"), idle)},
 			"Query [SELECT ?; SELECT ?] rows=2 batch=2 ok"},
@@ -224,6 +255,11 @@ func TestConversations(t *testing.T) {
 		{"pipelined queries", []step{req(query("SELECT a FROM t"), query("SELECT b FROM t")),
 			resp(columns, row("1"), complete("SELECT 1"), idle), resp(errorResponse("ERROR", "42703"), idle)},
 			"Query [SELECT a FROM t] rows=1 ok\nQuery [SELECT b FROM t] error 42703 undefined_column"},
+	})
+}
+
+func TestStatements(t *testing.T) {
+	check(t, []conversation{
 		{"parse, bind, execute are one request", []step{
 			req(parse("", "SELECT 'x', $1"), bind("", ""), describe("P", ""), execute(""), syncing),
 			resp(parsed, bound, columns, row("1"), complete("SELECT 1"), idle)},
@@ -283,6 +319,11 @@ func TestConversations(t *testing.T) {
 			req(query("SELECT 1")), resp(columns, row("1"), complete("SELECT 1"), idle), req(syncing), resp(idle),
 			req(query("SELECT a")), resp(columns, row("1"), complete("SELECT 1"), idle)},
 			"Query [SELECT ?] rows=1 ok\nQuery [SELECT a] rows=1 ok"},
+	})
+}
+
+func TestOddities(t *testing.T) {
+	check(t, []conversation{
 		{"data from the client belongs to its COPY", []step{
 			req(query("COPY t FROM STDIN")), resp(message('G', "\x00", int16s(1), int16s(0))),
 			req(message('d', "1\n"), message('d', "2\n")), req(message('c')), resp(complete("COPY 2"), idle)},
@@ -302,27 +343,15 @@ func TestConversations(t *testing.T) {
 			req(query("LISTEN a")), resp(complete("LISTEN"), idle), resp(message('A', int32s(1), "a\x00x\x00")),
 			req(query("SELECT 1")), resp(message('A', int32s(1), "a\x00x\x00"), columns, row("1"), complete("SELECT 1"), idle)},
 			"Query [LISTEN a] ok\nQuery [SELECT ?] rows=1 ok"},
-		{"a client that leaves", append(hello, req(message('X'))), "Startup user=joe ok\nTerminate ok oneway"},
+		{"a client that leaves", with(req(message('X'))), "Startup user=joe ok\nTerminate ok oneway"},
 		{"a connection that the server ends", []step{req(query("SELECT 1")), resp(errorResponse("FATAL", "57P01"))},
 			"Query [SELECT ?] error 57P01 admin_shutdown"},
 		{"an answer that never comes", []step{req(query("SELECT a"))}, "Query [SELECT a] incomplete connection_closed"},
-		{"the session says what a backslash means", append(hello,
+		{"the session says what a backslash means", with(
 			req(query("SET standard_conforming_strings = off")), resp(parameter("standard_conforming_strings", "off"), complete("SET"), idle),
 			req(query(`SELECT 'it\'s', 1`)), resp(columns, row("x"), complete("SELECT 1"), idle)),
 			"Startup user=joe ok\nQuery [SET standard_conforming_strings = off] ok\nQuery [SELECT ?, ?] rows=1 ok"},
-	} {
-		for _, server := range []bool{true, false} {
-			o := observe(server, false).run(c.steps...).close("connection_closed")
-			if got := o.lines(); got != c.want {
-				t.Errorf("%s (server %v):\n%s\nwant:\n%s", c.name, server, got, c.want)
-			}
-			for _, r := range o.got {
-				if want := protocol.RoleOf(map[bool]protocol.Dir{true: protocol.Received, false: protocol.Sent}[server]); r.Role != want {
-					t.Errorf("%s: role %v", c.name, r.Role)
-				}
-			}
-		}
-	}
+	})
 }
 
 func TestTimesAndSizes(t *testing.T) {
