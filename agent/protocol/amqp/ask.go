@@ -86,6 +86,10 @@ func (c *conn) ask(ch *channel, d protocol.Dir, m id, f *protocol.Frame, a *args
 		ch.turns[d] = c.turns
 		ch.asked[d].Turn()
 	}
+	if c.sides[d].lossTurn == c.turns { // of the answers that are to come, others may be to questions lost before
+		c.giveUp(&x, "lost", x.end)
+		return
+	}
 	ch.asked[d].Ask(x)
 }
 
@@ -219,7 +223,7 @@ func (c *conn) fail(ch *channel, d protocol.Dir, of id, name string, f *protocol
 		return
 	}
 	x := ch.asked[d].Next()
-	x.detail.Error = name
+	x.result = result{err: name, messages: -1}
 	x.responseStart, x.responseEnd, x.responseBytes = f.Start, f.End, f.Size
 	ch.asked[d].Answered()
 }
@@ -235,7 +239,7 @@ func (c *conn) answer(ch *channel, d protocol.Dir, m id, f *protocol.Frame, a *a
 		q.Mismatch()
 	default:
 		x.responseStart, x.responseEnd, x.responseBytes = f.Start, f.End, f.Size
-		if c.result(x, m, a); m == basicGetOK {
+		if c.read(x, m, a); m == basicGetOK {
 			c.contentStart(ch, d, *x, f.Size).answer = true
 			return
 		}
@@ -247,26 +251,25 @@ func (c *conn) answer(ch *channel, d protocol.Dir, m id, f *protocol.Frame, a *a
 	}
 }
 
-// result fills in what an answer says.
-func (c *conn) result(x *exchange, m id, a *args) {
+// read fills in what an answer says.
+func (c *conn) read(x *exchange, m id, a *args) {
+	x.result = result{messages: -1}
 	switch m {
 	case connectionStartOK:
 		a.long()
-		x.detail.Mechanism = c.shared.intern(a.short())
-	case queueDeclareOK:
-		if x.detail.Destination == "" { // the broker makes the name
-			c.place(&x.detail, a.short(), nil)
-		}
+		x.result.mechanism = c.shared.intern(a.short())
+	case queueDeclareOK: // where the question names none, the broker makes the name
+		x.result.destination = c.shared.intern(a.short())
 	case basicConsumeOK:
 		if x.consumer.tag == "" {
 			x.consumer.tag = c.shared.intern(a.short())
 		}
 	case basicGetEmpty:
-		x.detail.Messages = 0
+		x.result.messages = 0
 	case basicGetOK:
 		a.u64()
 		a.u8()
 		a.short()
-		x.detail.RoutingKey = c.shared.intern(a.short())
+		x.result.key = c.shared.intern(a.short())
 	}
 }

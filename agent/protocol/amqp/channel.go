@@ -59,6 +59,15 @@ type exchange struct {
 	mandatory     bool
 	consumer      consumer // of basic.consume, basic.cancel and basic.deliver
 	detail        model.Messaging
+	result        result
+}
+
+// result is what an answer adds to the detail, once it is certain whose answer it is.
+type result struct {
+	destination, key, mechanism, err string
+
+	messages int // -1 when it says nothing of messages
+	body     uint64
 }
 
 // channel returns a channel's state, nil when there are too many. One that was not opened before our eyes is older.
@@ -96,11 +105,23 @@ func (c *conn) newChannel(number uint16) *channel {
 
 // reported gets each question once, with why it has no answer.
 func (c *conn) reported(x *exchange, reason string) {
-	if reason == "" {
-		c.done(x, x.responseEnd)
+	if reason != "" {
+		x.responseStart, x.responseBytes = 0, 0
+		c.giveUp(x, reason, c.now)
 		return
 	}
-	c.giveUp(x, reason, c.now)
+	d, a := &x.detail, &x.result
+	if a.destination != "" {
+		d.Destination, d.Destinations = a.destination, 1
+	}
+	if a.key != "" {
+		d.RoutingKey = a.key
+	}
+	if a.err != "" {
+		d.Error = a.err
+	}
+	d.Mechanism, d.Messages, d.BodyBytes = a.mechanism, a.messages, a.body
+	c.done(x, x.responseEnd)
 }
 
 // forget ends a channel: its number may be used again.

@@ -35,9 +35,11 @@ type side struct {
 	doubt  bool   // whether the next byte begins a frame is not certain
 	passed uint64 // bytes before the call at hand
 	next   uint64 // position of the frame that comes next
+	gap    bool   // whether the bytes before the call at hand were not captured
 	until  uint64 // position before which nothing but the rest of a content passes, 0 for none
 
-	content *channel // that got a part of a content last
+	content  *channel // that got a part of a content last
+	lossTurn int      // turn in which something was lost
 }
 
 func (s *shared) open(start protocol.Start) protocol.Parser {
@@ -66,8 +68,10 @@ func (c *conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	if len(p) == 0 {
 		return
 	}
+	c.resync(s, s.gap)
 	lost := s.framer.Lost()
 	s.framer.Feed(p, t)
+	s.gap = false
 	s.passed += uint64(len(p))
 	c.step(d, lost, t)
 	c.markLost(d)
@@ -88,6 +92,7 @@ func (c *conn) Skip(d protocol.Dir, n uint64, t time.Duration) {
 	lost := s.framer.Lost()
 	s.framer.Skip(n, t)
 	s.passed += n
+	s.gap = true
 	if !lost && s.framer.Lost() && c.predict(d, t) {
 		s.doubt = true
 		return
@@ -103,7 +108,13 @@ func (c *conn) begin(d protocol.Dir, t time.Duration) {
 	}
 	c.started, c.turn = true, d
 	c.turns++
-	if s := &c.sides[d]; s.until == 0 && s.framer.Lost() {
+	c.resync(&c.sides[d], true)
+}
+
+// resync takes the next byte for the beginning of a frame, if the direction is out of step and there is reason to: a turn, or
+// the end of a gap, which often is the beginning of a segment. Who publishes without confirmation knows no turns.
+func (c *conn) resync(s *side, reason bool) {
+	if reason && s.until == 0 && s.framer.Lost() {
 		s.framer.Resync()
 		s.next = s.passed
 	}
@@ -165,6 +176,7 @@ func (c *conn) passOver(d protocol.Dir, n uint64, t time.Duration) {
 
 // outOfStep gives up what cannot be followed over a gap.
 func (c *conn) outOfStep(d protocol.Dir, t time.Duration) {
+	c.sides[d].lossTurn = c.turns
 	for _, n := range c.numbers() {
 		ch := c.channels[n]
 		if ct := ch.contentOf(d); ct != nil {

@@ -83,12 +83,13 @@ func (c *conn) contentBody(d protocol.Dir, f *protocol.Frame) {
 func (c *conn) contentEnd(ch *channel, d protocol.Dir, ct *content, t time.Duration) {
 	ct.open = false
 	x := &ct.x
-	x.detail.Messages, x.detail.BodyBytes = 1, ct.size
 	if ct.answer {
 		x.responseBytes, x.responseEnd = ct.bytes, t
+		x.result.messages, x.result.body = 1, ct.size
 		c.got(ch, d.Other(), x)
 		return
 	}
+	x.detail.Messages, x.detail.BodyBytes = 1, ct.size
 	x.requestBytes, x.end = ct.bytes, t
 	switch x.method {
 	case basicPublish:
@@ -106,19 +107,19 @@ func (c *conn) contentLost(ch *channel, d protocol.Dir, ct *content, t time.Dura
 	if ct.x.method == basicPublish && ch.confirms == confirmOn {
 		ch.published++ // it has its tag, but no answer that could be told from others
 	}
+	if ct.answer {
+		ch.asked[d.Other()].AnswersLost()
+	}
 	c.contentCut(ch, d, ct, "lost", t)
 }
 
 func (c *conn) contentCut(ch *channel, d protocol.Dir, ct *content, reason string, t time.Duration) {
 	ct.open = false
-	x := &ct.x
-	x.detail.BodyBytes = ct.size
 	if ct.answer { // the question still waits
-		if q := ch.asked[d.Other()].Next(); q != nil && q.method == basicGet {
-			q.detail, q.responseBytes = x.detail, ct.bytes
-		}
 		return
 	}
+	x := &ct.x
+	x.detail.BodyBytes = ct.size
 	x.requestBytes = ct.bytes
 	c.giveUp(x, reason, t)
 }

@@ -17,12 +17,15 @@ type conn struct {
 	doubt  [2]bool // whether the next byte begins a message is not certain
 
 	client  protocol.Dir
+	name    string // client id of the first request, once named
+	named   bool
 	known   bool // which side is the client
 	fit     protocol.Fit
 	stray   int // answers without a request while it was too early to tell
 	started bool
 	turn    protocol.Dir
 
+	gap    [2]bool   // whether the bytes before the call at hand were not captured
 	passed [2]uint64 // bytes of each direction before the call at hand
 	next   [2]uint64 // position of the message that comes next
 
@@ -68,8 +71,10 @@ func (c *conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 		return
 	}
 	c.begin(d)
+	c.resync(d, c.gap[d] && c.named && d == c.client)
 	lost := c.sides[d].Lost()
 	c.sides[d].Feed(p, t)
+	c.gap[d] = false
 	c.passed[d] += uint64(len(p))
 	c.count(d, lost)
 	c.markLost(d)
@@ -80,17 +85,23 @@ func (c *conn) Skip(d protocol.Dir, n uint64, t time.Duration) {
 	c.begin(d)
 	lost := c.sides[d].Lost()
 	c.sides[d].Skip(n, t)
+	c.gap[d] = true
 	c.passed[d] += n
 	c.count(d, lost)
 }
 
 // begin looks for the beginning of a message at the beginning of a turn, where the direction is out of step.
 func (c *conn) begin(d protocol.Dir) {
-	if c.started && c.turn == d {
-		return
-	}
+	first := !c.started || c.turn != d
 	c.started, c.turn = true, d
-	if c.sides[d].Lost() {
+	c.resync(d, first)
+}
+
+// resync takes the next byte for the beginning of a message, if the direction is out of step and there is reason to: a turn,
+// or, of a client whose name is known, the end of a gap. It often is the beginning of a segment, and a client that wants no
+// answers knows no turns.
+func (c *conn) resync(d protocol.Dir, reason bool) {
+	if reason && c.sides[d].Lost() {
 		c.sides[d].Resync()
 		c.next[d] = c.passed[d]
 	}

@@ -25,8 +25,11 @@ func (c *conn) request(d protocol.Dir, f *protocol.Frame) {
 		}
 		return
 	}
-	if c.doubt[d] && !c.accept(d, guess) {
+	if c.doubt[d] && !c.accept(d, guess, h.client) {
 		return
+	}
+	if !c.named {
+		c.name, c.named = c.shared.intern(h.client), true
 	}
 	c.doubt[d] = false
 	if guess == protocol.GuessRequest {
@@ -38,9 +41,10 @@ func (c *conn) request(d protocol.Dir, f *protocol.Frame) {
 	c.ask(&x)
 }
 
-// accept decides whether a message that may be no request is one.
-func (c *conn) accept(d protocol.Dir, guess protocol.Guess) bool {
+// accept decides whether a message that may be no request is one. A client does not change its name.
+func (c *conn) accept(d protocol.Dir, guess protocol.Guess, name []byte) bool {
 	switch {
+	case c.named && c.name != string(name):
 	case guess == protocol.GuessRequest, guess == protocol.GuessMaybe && c.fit == protocol.FitOpen && !c.known:
 		c.client, c.known = d, true
 		return true
