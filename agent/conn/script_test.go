@@ -310,6 +310,9 @@ func end(e *model.Endpoint) string {
 
 func (w *written) Request(r *model.Request) {
 	h := r.HTTP
+	if h == nil {
+		h = &model.HTTP{Method: r.Protocol.String()}
+	}
 	w.line("request #%d %s %s > %s: %s %s %d, %s %s, %s..%s, bytes %d/%d, srtt %s", r.Conn, r.Role, end(&r.Client), end(&r.Server),
 		h.Method, h.Path, h.Status, r.Outcome, r.Reason, ms(r.Start), ms(r.End), r.RequestBytes, r.ResponseBytes, r.TCP.SRTT)
 }

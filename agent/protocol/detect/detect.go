@@ -106,6 +106,7 @@ type Conn struct {
 
 	parser   protocol.Parser // nil while nothing claims the bytes
 	spec     int             // of the parser, an index of engine.specs
+	doubted  bool            // nobody was certain: who is certain of a later turn takes its place
 	settled  bool            // the parser is the one: nothing is kept
 	confirms bool            // it said so itself
 
@@ -162,8 +163,10 @@ func (c *Conn) look(d protocol.Dir, p []byte, t time.Duration) {
 	c.keep(call{dir: d, kind: callFeed, time: t}, p)
 	switch {
 	case c.parser != nil:
-		c.parser.Feed(d, p, t)
-		c.check()
+		of := c.parser
+		if c.parser.Feed(d, p, t); c.check() == of {
+			c.rival(p)
+		}
 	case c.asking:
 		c.first = append(c.first, p[:min(len(p), MaxProbe-len(c.first))]...)
 		if c.ask(false) == unclaimed {
@@ -278,7 +281,7 @@ func (c *Conn) turn(d protocol.Dir) {
 	}
 	c.endTurn()
 	c.started, c.dir = true, d
-	c.first, c.asking, c.turnAt = c.first[:0], c.parser == nil, len(c.calls)
+	c.first, c.asking, c.turnAt = c.first[:0], c.parser == nil || c.doubted, len(c.calls)
 }
 
 // endTurn asks about a turn that stayed too short to tell.
@@ -354,29 +357,49 @@ const (
 
 // ask looks for a protocol that claims the turn, and tries it. last says that no more of the turn will come.
 func (c *Conn) ask(last bool) verdict {
-	maybe := -1
+	switch spec, guess := c.claim(); {
+	case guess == protocol.GuessNo:
+		return unclaimed
+	case guess != protocol.GuessMaybe || last || len(c.first) >= MaxProbe:
+		c.try(spec, guess)
+		return tried
+	}
+	return undecided
+}
+
+// claim returns the first protocol that is certain of the turn, else the first that may be meant.
+func (c *Conn) claim() (spec int, guess protocol.Guess) {
 	for i := range c.engine.specs {
 		s := &c.engine.specs[i]
 		if s.Transport != c.transport || c.refused&(1<<i) != 0 {
 			continue
 		}
-		switch guess := s.Probe(c.first); {
-		case guess == protocol.GuessResponse && s.ClientFirst && c.turnAt == 0 && !c.joined:
-		case guess == protocol.GuessRequest || guess == protocol.GuessResponse:
-			c.try(i, guess)
-			return tried
-		case guess == protocol.GuessMaybe && maybe < 0:
-			maybe = i
+		switch g := s.Probe(c.first); {
+		case g == protocol.GuessResponse && s.ClientFirst && c.turnAt == 0 && !c.joined:
+		case g == protocol.GuessRequest || g == protocol.GuessResponse:
+			return i, g
+		case g == protocol.GuessMaybe && guess == protocol.GuessNo:
+			spec, guess = i, g
 		}
 	}
-	switch {
-	case maybe < 0:
-		return unclaimed
-	case last || len(c.first) >= MaxProbe:
-		c.try(maybe, protocol.GuessMaybe)
-		return tried
+	return spec, guess
+}
+
+// rival lets who is certain of a turn take the place of a parser that nobody was certain of and that proved nothing since.
+func (c *Conn) rival(p []byte) {
+	if !c.doubted || !c.asking || c.settled {
+		return
 	}
-	return undecided
+	c.first = append(c.first, p[:min(len(p), MaxProbe-len(c.first))]...)
+	spec, guess := c.claim()
+	switch {
+	case guess == protocol.GuessNo, len(c.first) >= MaxProbe, spec == c.spec && guess != protocol.GuessMaybe:
+		c.asking = false
+	}
+	if guess != protocol.GuessNo && guess != protocol.GuessMaybe && spec != c.spec {
+		c.drop()
+		c.try(spec, guess)
+	}
 }
 
 // again asks about the turns that were kept, from the first on, after a parser gave way.
@@ -450,7 +473,7 @@ func (c *Conn) try(spec int, guess protocol.Guess) {
 	if guess == protocol.GuessRequest {
 		calls = calls[c.turnAt:]
 	}
-	c.asking, c.spec = false, spec
+	c.asking, c.spec, c.doubted = false, spec, guess == protocol.GuessMaybe
 	start := protocol.Start{Joined: c.joined || len(calls) < len(c.calls), Base: c.passed}
 	for _, k := range calls {
 		start.Base[k.dir] -= k.n
@@ -472,8 +495,8 @@ func (c *Conn) try(spec int, guess protocol.Guess) {
 	c.check()
 }
 
-// check asks the parser whether it was meant.
-func (c *Conn) check() {
+// check asks the parser whether it was meant, and returns the one that has the connection then.
+func (c *Conn) check() protocol.Parser {
 	switch c.parser.Fit() {
 	case protocol.FitYes:
 		c.confirms, c.unknown = true, 0
@@ -482,11 +505,12 @@ func (c *Conn) check() {
 		c.drop()
 		if c.settled { // what it was shown is not kept any more
 			c.unsettle()
-			return
+			return nil
 		}
 		c.refused |= 1 << c.spec
 		c.again()
 	}
+	return c.parser
 }
 
 // settle gives the connection to the parser.

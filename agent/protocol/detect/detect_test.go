@@ -21,6 +21,7 @@ type toy struct {
 	proof      int
 	maybe      bool // it is never sure of the first bytes
 	first      bool // its servers never speak first
+	patient    bool // lines of others are passed over
 	transport  model.Transport
 }
 
@@ -79,7 +80,7 @@ func (c *toyConn) line(d protocol.Dir, line string, t time.Duration) {
 	text, ok := strings.CutPrefix(line, c.toy.tag)
 	ok = ok && text != "" && strings.Contains("?!", text[:1])
 	switch {
-	case !ok && c.fit == protocol.FitOpen && !strings.HasPrefix(line, "garbage"):
+	case !ok && c.fit == protocol.FitOpen && !c.toy.patient && !strings.HasPrefix(line, "garbage"):
 		c.fit = protocol.FitNo
 		return
 	case !ok:
@@ -199,6 +200,10 @@ func TestProtocolIsFoundByItsBytes(t *testing.T) {
 		{"two wrong guesses", []*toy{xa, xc, xb}, []string{"> xb?1\n", "< xb!1\n"}, "xb?1=xb!1"},
 		{"a wrong guess that shows late", []*toy{{tag: "xa", claim: "x", proof: 3}, xb}, []string{"> x", "> b?1\n", "< xb!1\n"}, "xb?1=xb!1"},
 		{"a wrong guess that shows in the answer", []*toy{{tag: "garbage", claim: "g", proof: 2}, xb}, []string{"> garbage?\n", "< xb!0\n", "> xb?2\n", "< xb!2\n"}, "xb?2=xb!2"},
+		{"who explains the first turn is not given up for another turn", []*toy{{tag: "x", claim: "x", proof: 9}, {tag: "x", claim: "x", proof: 3, patient: true}, {tag: "o", claim: "o", proof: 9, patient: true}},
+			[]string{"> x?1\n", "< o!\n", "> x?2\n", "< x!1\nx!2\n"}, "x?1=x!1 x?2=x!2"},
+		{"who may be meant gives way to who is certain of a later turn", []*toy{{tag: "m", claim: "m", maybe: true, proof: 9, patient: true}, xb}, []string{"< my answer\n", "> xb", "> ?1\n", "< xb!1\n"}, "xb?1=xb!1 joined"},
+		{"and stays who proved itself", []*toy{{tag: "m", claim: "m", maybe: true, proof: 1, patient: true}, xb}, []string{"> m?1\n", "< xb!1\nm!1\n"}, "m?1=m!1"},
 		{"the server greets", []*toy{xb}, []string{"< xb!hello\n", "> xb?1\n", "< xb!1\n"}, "xb?1=xb!1"},
 		{"a greeting of a protocol that has none", []*toy{{tag: "xb", claim: "xb", proof: 1, first: true}}, []string{"< xb!hello\n", "> garbage\n", "< xb!0\n", "> xb?1\n", "< xb!1\n"}, "xb?1=xb!1"},
 		{"an answer explains the question that nobody claimed", []*toy{xb}, []string{"> garbage\n", "< xb!0\n", "> xb?1\n", "< xb!1\n"}, "xb?1=xb!1"},

@@ -207,6 +207,8 @@ var conversations = []struct {
 		begunLines + "PUB publish/send a ok one-way 1014/0\nMSG receive/receive q ok one-way 13/0\nPUB publish/send b ok one-way 11/0\n", ""},
 	{"answers in order are nobody's after a loss", append(begun(), cl(ping), svSkip(100), cl(ping), sv(pong), cl(ping).later(settle), sv(pong)),
 		begunLines + "PING incomplete lost 6/0\nPING incomplete lost 6/0\nPING ok 6/6\n", ""},
+	{"answers in order are nobody's for a while after a loss", append(begun(), svSkip(100), cl("PUB a 0\r\n\r\n"), sv("MSG b 1 0\r\n\r\n"), cl(ping), sv(pong), cl(ping).later(settle), sv(pong)),
+		begunLines + "PUB publish/send a ok one-way 11/0\nMSG receive/receive b ok one-way 13/0\nPING incomplete lost 6/0\nPING ok 6/6\n", ""},
 	{"a reply that was lost", append(begun(), cl("SUB i.* 1\r\nPUB svc i.1 0\r\n\r\n"), svSkip(30)),
 		begunLines + "SUB i.* ok one-way 11/0\nPUB publish/send svc incomplete lost 17/0\n", "connection_closed"},
 	{"a reply after a loss finds its request", append(begun(), cl("SUB i.* 1\r\nPUB svc i.1 0\r\n\r\n"), svSkip(30), cl("PUB b 0\r\n\r\n"), sv("MSG i.1 1 0\r\n\r\n")),
