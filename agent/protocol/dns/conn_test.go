@@ -332,6 +332,13 @@ func TestZoneTransferIsOneRequest(t *testing.T) {
 	if r := o.got[0]; r.DNS.Records != 4 || int(r.ResponseBytes) != len(first)+len(last) || r.ResponseStart != 2*ms || r.End != 3*ms {
 		t.Errorf("%d records in %d bytes, %v to %v", r.DNS.Records, r.ResponseBytes, r.ResponseStart, r.End)
 	}
+	head := framed(answer(1, "example.", dnsmessage.TypeAXFR, 0, soa)) // a message for each record
+	o = observe(t, TCP(), protocol.Start{}).feed(sent, q).feed(received, head).feed(received, framed(answer(1, "example.", dnsmessage.TypeAXFR, 0, one)))
+	o.want().feed(received, head).want("client example AXFR ok NOERROR  []")
+	o = observe(t, TCP(), protocol.Start{}).feed(sent, framed(query(1, "example.", dnsmessage.Type(typeIXFR))))
+	o.feed(received, framed(answer(1, "example.", dnsmessage.Type(typeIXFR), 0, soa))).want("client example IXFR ok NOERROR  []")
+	o = observe(t, TCP(), protocol.Start{}).feed(sent, q).feed(received, first[:30]).skip(received, uint64(len(first)-30))
+	o.feed(sent, framed(a(2, "b.example."))).want("client example AXFR ok NOERROR  []") // its end was not captured, but the client goes on
 	observe(t, TCP(), protocol.Start{}).feed(sent, q).feed(received, first).close("connection_reset").
 		want("client example AXFR incomplete  connection_reset []")
 	observe(t, TCP(), protocol.Start{}).feed(sent, q).feed(received, framed(answer(1, "example.", dnsmessage.TypeAXFR, dnsmessage.RCodeRefused))).
@@ -345,6 +352,42 @@ func TestQueriesThatWaitAreBounded(t *testing.T) {
 	}
 	if o.parser.Pending() != MaxWaiting || len(o.got) != MaxWaiting || o.got[0].Reason != "pipeline_limit" || o.got[0].DNS.ID != 1 {
 		t.Errorf("%d wait, %d reported", o.parser.Pending(), len(o.got))
+	}
+}
+
+func TestProbe(t *testing.T) {
+	q, r := a(1, "a.example."), ok(1, "a.example.")
+	changed := func(p []byte, at int, b byte) []byte {
+		p = slices.Clone(p)
+		p[at] = b
+		return p
+	}
+	tests := []struct {
+		name string
+		p    []byte
+		want protocol.Guess
+	}{
+		{"query", q, protocol.GuessRequest},
+		{"answer", r, protocol.GuessResponse},
+		{"answer that the capture cut", r[:len(r)-3], protocol.GuessResponse},
+		{"query that was cut", q[:len(q)-1], protocol.GuessNo},
+		{"something behind the query", append(slices.Clone(q), 1), protocol.GuessNo},
+		{"reserved bit", changed(q, 3, flagZero), protocol.GuessNo},
+		{"unknown opcode", changed(q, 2, 0x79), protocol.GuessNo},
+		{"query with answers", changed(q, 7, 5), protocol.GuessNo},
+		{"query without a question", changed(q, 5, 0), protocol.GuessNo},
+		{"unknown class", changed(q, len(q)-1, 9), protocol.GuessNo},
+	}
+	for _, test := range tests {
+		if got := probeUDP(test.p); got != test.want {
+			t.Errorf("%s: %d, want %d", test.name, got, test.want)
+		}
+		if got := probeTCP(framed(test.p)); got != test.want && test.p[len(test.p)-1] == q[len(q)-1] {
+			t.Errorf("%s over TCP: %d, want %d", test.name, got, test.want)
+		}
+	}
+	if got := probeTCP(framed(q)[:10]); got != protocol.GuessMaybe {
+		t.Errorf("beginning of a query: %d", got)
 	}
 }
 

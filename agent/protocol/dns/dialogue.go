@@ -168,7 +168,7 @@ func (d *dialogue) transfer(x *exchange, p passed) {
 		}
 	}
 	whole := uint64(len(p.p)+2) == p.size
-	upToDate := x.answered == 1 && x.records == 1 // RFC 1995 4
+	upToDate := x.key.typ == typeIXFR && x.answered == 1 && x.records == 1 // RFC 1995 4
 	if p.flags&15 != 0 || whole && last.typ == typeSOA && (x.soas > 1 || upToDate) {
 		x.flags = p.flags
 		d.waiting.Take(x.key)

@@ -209,6 +209,34 @@ func TestRetryIsPartOfTheRequest(t *testing.T) {
 	}
 }
 
+func TestClientBeginsAgainAfterVersionNegotiation(t *testing.T) {
+	client, server := hellos(t)
+	l := newLink(1)
+	o := observe(t).feed(cl, l.packet(ofClient, crypto(0, client)))
+	o.feed(sv, []byte{0x80, 0, 0, 0, 0, 3}, l.ids[ofClient], []byte{8}, l.first, []byte{0x6b, 0x33, 0x43, 0xcf})
+	l = newLink(0x6b3343cf)
+	l.first = []byte("another-id")
+	o.feed(cl, l.packet(ofClient, crypto(0, client))).feed(sv, l.packet(ofServer, crypto(0, server))).feed(cl, short(l.ids[ofServer])).close("")
+	if f := o.one(); !f.Established || f.QUICVersion != "2" || o.got[0].Start != ms || o.got[0].ErrorType != "" {
+		t.Errorf("%+v %+v", o.got[0], f)
+	}
+}
+
+func TestClientMayUseAnIdentifierThatWasNotSeen(t *testing.T) {
+	client, server := hellos(t)
+	a, b := newLink(1), newLink(1)
+	b.first, b.ids = []byte("other-id"), [2][]byte{[]byte("CLI"), []byte("SERVER")}
+	o := observe(t).feed(cl, a.packet(ofClient, crypto(0, client))).feed(sv, a.packet(ofServer, crypto(0, server)))
+	o.feed(cl, b.packet(ofClient, crypto(0, client))).feed(sv, b.packet(ofServer, crypto(0, server)))
+	if o.feed(cl, short([]byte("unseen"))); len(o.got) != 0 {
+		t.Error("one of two was taken for established")
+	}
+	o.feed(cl, short(a.ids[ofServer])).feed(cl, short([]byte("unseen")))
+	if len(o.got) != 2 || o.got[1].Start != 3*ms {
+		t.Errorf("%+v", o.got)
+	}
+}
+
 func TestServerMayGoOnInAnotherVersion(t *testing.T) { // RFC 9369 4.1
 	client, server := hellos(t)
 	l := newLink(1)

@@ -116,7 +116,7 @@ func TestPacketNumbersAreCompleted(t *testing.T) { // RFC 9000 A.3
 		size      int
 		largest   int64
 		want      int64
-	}{{0x9b32, 2, 0xa82f30ea, 0xa82f9b32}, {2, 4, -1, 2}, {0, 1, 255, 256}, {0xff, 1, 256, 255}} {
+	}{{0x9b32, 2, 0xa82f30ea, 0xa82f9b32}, {2, 4, -1, 2}, {0, 1, 255, 256}, {0xff, 1, 256, 255}, {0, 1, 510, 512}} {
 		if got := fullNumber(test.truncated, test.size, test.largest); got != test.want {
 			t.Errorf("%x after %x: %x, want %x", test.truncated, test.largest, got, test.want)
 		}

@@ -177,6 +177,13 @@ func TestWhatAHandshakeSays(t *testing.T) {
 			o.feed(cl, record(handshake, hello(0x0303, id, ext(extSupportedVersions, vec(1, u16(0x0304))), ext(extEarlyData))), sealed)
 			o.feed(sv, record(handshake, answerTo(0x0303, 0x1301, id, v13)), sealed).feed(cl, short)
 		}, model.TLS{Version: "1.3", Offered: []string{"1.3"}, Cipher: "TLS_AES_128_GCM_SHA256", Established: true}, ""},
+		{"early data behind the ServerHello", func(o *observed) {
+			o.feed(cl, record(handshake, hello13)).feed(sv, record(handshake, answerTo(0x0303, 0x1302, id, v13))).feed(cl, sealed)
+			if len(o.got) > 0 {
+				o.t.Error("established by it")
+			}
+			o.feed(sv, sealed).feed(cl, sealed)
+		}, model.TLS{Version: "1.3", Offered: []string{"1.3", "1.2"}, ServerName: "a.example", ALPN: []string{"h2"}, Cipher: "TLS_AES_256_GCM_SHA384", Established: true}, ""},
 		{"the client refuses, encrypted", func(o *observed) {
 			o.feed(cl, record(handshake, hello13)).feed(sv, record(handshake, answerTo(0x0303, 0x1302, id, v13)), sealed).feed(cl, changed, short)
 		}, model.TLS{Version: "1.3", Offered: []string{"1.3", "1.2"}, ServerName: "a.example", ALPN: []string{"h2"}, Cipher: "TLS_AES_256_GCM_SHA384"}, "encrypted_alert"},
@@ -206,7 +213,7 @@ func TestHandshakeThatWasNotSeenWhole(t *testing.T) {
 		check  func(f *model.TLS) bool
 	}{
 		{"no answer", func(o *observed) { o.feed(cl, record(handshake, simple)) }, "connection_reset", func(f *model.TLS) bool { return f.Version == "" }},
-		{"the hello was cut", func(o *observed) { o.feed(cl, record(handshake, simple)[:60]) }, "connection_reset",
+		{"the hello was cut", func(o *observed) { o.feed(cl, record(handshake, simple)[:68]) }, "connection_reset",
 			func(f *model.TLS) bool { return f.Version == "" && len(f.Offered) == 0 && f.ServerName == "" }},
 		{"the answer was cut before it says that it is TLS 1.3", func(o *observed) {
 			o.feed(cl, record(handshake, simple)).feed(sv, record(handshake, answerTo(0x0303, 0x1301, nil, ext(extSupportedVersions, u16(0x0304))))[:50]).skip(sv, 5)
@@ -223,6 +230,9 @@ func TestHandshakeThatWasNotSeenWhole(t *testing.T) {
 		{"what is behind the ServerHello was not captured", func(o *observed) {
 			n := len(record(handshake, answerTo(0x0303, 0xc02f, []byte("s"))))
 			o.feed(cl, record(handshake, simple)).feed(sv, flight[:n]).skip(sv, uint64(len(flight)-n)).feed(cl, changed, finished).feed(sv, changed, finished)
+		}, "", func(f *model.TLS) bool { return f.Established && !f.Resumed }},
+		{"the client's ChangeCipherSpec was lost", func(o *observed) {
+			o.feed(cl, record(handshake, hello(0x0303, []byte("s")))).feed(sv, flight).skip(cl, 130).feed(sv, changed, finished).feed(cl, sealed)
 		}, "", func(f *model.TLS) bool { return f.Established && !f.Resumed }},
 		{"the client said goodbye", func(o *observed) { o.feed(cl, record(handshake, simple), record(alert, []byte{1, 0})) }, "connection_reset",
 			func(f *model.TLS) bool { return f.Alert == "close_notify" && f.AlertFrom == "client" }},
@@ -249,6 +259,18 @@ func TestConnectionJoinedLaterReportsNothing(t *testing.T) {
 	}
 }
 
+func TestNamesOfNumbers(t *testing.T) {
+	for got, want := range map[string]string{versionName(0x0304): "1.3", versionName(0x7f12): "1.3-draft18", versionName(2): "SSLv2", cipherName(0x1301): "TLS_AES_128_GCM_SHA256",
+		cipherName(0xd005): "TLS_ECDHE_PSK_WITH_AES_128_CCM_SHA256", groupName(0x11ec): "X25519MLKEM768", groupName(9999): "0x270f", AlertName(200): "alert_200"} {
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	if !isGREASE(0x1a1a) || isGREASE(0x1a2a) || isGREASE(0x0304) {
+		t.Error("GREASE")
+	}
+}
+
 func TestProbe(t *testing.T) {
 	tests := []struct {
 		name string
@@ -263,6 +285,7 @@ func TestProbe(t *testing.T) {
 		{"application data and something else", append(slices.Clone(sealed), "GET"...), protocol.GuessNo},
 		{"certificate", record(handshake, msg(certificate)), protocol.GuessNo},
 		{"HTTP", []byte("GET / HTTP/1.1"), protocol.GuessNo},
+		{"a hello too long to be one", record(handshake, []byte{1, 1, 0, 0, 3, 3}), protocol.GuessNo},
 		{"DTLS", []byte{22, 0xfe, 0xfd, 0, 0, 0, 0}, protocol.GuessNo},
 		{"MySQL greeting", []byte{0x4a, 0, 0, 0, 10, '8'}, protocol.GuessNo},
 	}
