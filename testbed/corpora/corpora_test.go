@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 func TestMain(m *testing.M) {
@@ -69,6 +70,9 @@ func TestZeekLogsAreRead(t *testing.T) {
 	}
 }
 
+// captureTimeout is far more than any of the captures takes, which are smaller than a megabyte.
+const captureTimeout = time.Minute
+
 // TestEveryCaptureIsRead runs all captures of all corpora: none may crash or hang, and what is damaged says so.
 func TestEveryCaptureIsRead(t *testing.T) {
 	root := Path(t)
@@ -78,8 +82,18 @@ func TestEveryCaptureIsRead(t *testing.T) {
 			return err
 		}
 		files++
-		if _, err := Read(path); err != nil {
-			t.Error(err)
+		done := make(chan error, 1)
+		go func() {
+			_, err := Read(path)
+			done <- err
+		}()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(captureTimeout):
+			t.Fatalf("%s: not read after %v", path, captureTimeout)
 		}
 		return nil
 	})
