@@ -35,7 +35,7 @@ var importRules = []importRule{
 	{"agent/protocol/mysql", []string{"agent/model", "agent/protocol", "agent/protocol/sql"}},
 	{"agent/protocol/http2", []string{"agent/model", "agent/protocol", "agent/protocol/http2/hpack"}},
 	{"agent/protocol/quic", []string{"agent/model", "agent/protocol", "agent/protocol/tls"}}, // the same hello messages
-	{"agent/protocol/all", []string{"agent/model", "agent/protocol/..."}}, // the list of parsers
+	{"agent/protocol/all", []string{"agent/model", "agent/protocol/..."}},                    // the list of parsers
 	{"agent/conn", []string{"agent/model", "agent/stream", "agent/protocol/...", "probes/event"}},
 	{"agent/source/...", []string{"agent/source", "probes/event"}},
 	// A recording holds who processes are, and what parsers say of the payload.
