@@ -223,6 +223,22 @@ func TestConversationsAreTakenForWhatTheyAre(t *testing.T) {
 	}
 }
 
+// TestConversationsAreFoundBehindTheEndOfAnAnswer: a connection that is joined in the middle begins with anything.
+func TestConversationsAreFoundBehindTheEndOfAnAnswer(t *testing.T) {
+	for _, rest := range []string{"<the rest of an answer", "<tail\r\n", "<\x00\x00\x00\x07\x01\x02\x03", "<" + strings.Repeat("\xfe\x01", 400), "<0"} {
+		for _, s := range known {
+			if s.transport == udp || strings.HasPrefix(s.turns[0], "<") || strings.HasPrefix(s.name, "PROXY") {
+				continue
+			}
+			s.turns = append([]string{rest}, slices.Repeat(s.turns, 10)...) // "perhaps" may be wrong for some turns
+			s.name += ", joined"
+			if got, _ := found(&s, 0); got != s.want {
+				t.Errorf("%s behind %.20q: taken for %q, want %q", s.name, rest, got, s.want)
+			}
+		}
+	}
+}
+
 // TestRandomBytesAreClaimedByNobody: a protocol that claims more than one in ten thousand for certain is no proof.
 func TestRandomBytesAreClaimedByNobody(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))

@@ -27,8 +27,10 @@ type Conn struct {
 	dir     protocol.Dir // of the last call
 	seen    [2]bool      // bytes came
 	bad     [2]bool      // and were not MQTT
-	strict  [2]bool      // the next packet of the direction has to prove itself
-	proof   int          // of packets that look like MQTT
+	fails   int          // times that they were not
+	joined  bool
+	strict  [2]bool // the next packet of the direction has to prove itself
+	proof   int     // of packets that look like MQTT
 	fit     bool
 	held    []*exchange
 
@@ -48,7 +50,7 @@ type Conn struct {
 }
 
 func newConn(s *shared, joined bool) *Conn {
-	c := &Conn{shared: s, pings: protocol.NewInOrder[*exchange](maxPings)}
+	c := &Conn{shared: s, joined: joined, pings: protocol.NewInOrder[*exchange](maxPings)}
 	for d := range c.side {
 		c.strict[d] = joined
 		c.waiting[d] = protocol.NewByID[uint16, *exchange](maxWaiting)
@@ -72,7 +74,10 @@ func (c *Conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	}
 	c.side[d].Feed(p, t)
 	if c.side[d].Lost() {
-		c.bad[d] = c.bad[d] || !lost
+		if !lost {
+			c.bad[d] = true
+			c.fails++
+		}
 		c.miss(d, lost, t)
 	}
 }
@@ -194,6 +199,7 @@ func (c *Conn) Fit() protocol.Fit {
 	switch {
 	case c.fit:
 		return protocol.FitYes
+	case c.joined && c.fails < 3 && !(c.bad[0] && c.bad[1]): // it began in the middle of something
 	case c.bad[0] && (c.bad[1] || c.seen[1]), c.bad[1] && c.seen[0]:
 		return protocol.FitNo
 	}

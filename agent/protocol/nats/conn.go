@@ -44,6 +44,7 @@ type Conn struct {
 	dir     protocol.Dir // of the last call
 	seen    [2]bool      // bytes came
 	bad     [2]bool      // and were not NATS
+	fails   int          // times that they were not
 	fit     bool
 	peer    bool // a link between servers
 
@@ -100,7 +101,10 @@ func (c *Conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	}
 	c.side[d].Feed(p, t)
 	if c.side[d].Lost() {
-		c.bad[d] = c.bad[d] || !lost
+		if !lost {
+			c.bad[d] = true
+			c.fails++
+		}
 		c.miss(lost, t)
 	}
 }
@@ -264,6 +268,7 @@ func (c *Conn) Fit() protocol.Fit {
 	switch {
 	case c.fit:
 		return protocol.FitYes
+	case c.joined && c.fails < 3 && !(c.bad[0] && c.bad[1]): // it began in the middle of something
 	case c.bad[0] && c.seen[1] || c.bad[1] && c.seen[0]:
 		return protocol.FitNo
 	}
