@@ -98,14 +98,14 @@ func (c *conn) takeBack(f *protocol.Frame) {
 		c.finish()
 		e = c.queue.Front()
 	}
-	if seq != e.seq {
+	if seq != e.seq && (!c.compressed || seq != c.back.frameSeq) {
 		if c.fit == protocol.FitOpen && !c.joined {
 			c.fitNo()
 		}
 		c.back.packets.Lose()
 		return
 	}
-	e.seq++
+	e.seq = seq + 1
 	if e.response == 0 {
 		e.response = f.Start
 	}

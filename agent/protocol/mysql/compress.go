@@ -36,6 +36,7 @@ func frameSize(p []byte) (uint64, protocol.State) {
 // takeFrame passes on what a frame holds. What cannot be read is a gap of known length.
 func (c *conn) takeFrame(s *side, f *protocol.Frame) {
 	s.framed += f.Size
+	s.frameSeq = f.Head[3]
 	content, size := f.Head[min(len(f.Head), frameHeader):], f.Size-frameHeader
 	if n := length(f.Head[4:]); n > 0 {
 		size = uint64(n)

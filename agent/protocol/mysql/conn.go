@@ -57,6 +57,8 @@ type side struct {
 	framed  uint64          // those of them that are in frames taken
 	counted uint64          // those of them that belong to whole packets
 	more    bool            // the packet goes on in the next
+	// frameSeq is the number of the frame at hand: servers go on with it when they have flushed what they had.
+	frameSeq uint8
 }
 
 // account returns the bytes on the wire that a packet stands for.
