@@ -11,6 +11,7 @@ type Frame struct {
 	Head  []byte
 	Size  uint64 // bytes on the wire
 	Whole bool   // len(Head) == Size
+	At    uint64 // position of its first byte; see Framer.Pos
 
 	Start, End time.Duration // when its first and last byte passed
 }
@@ -25,6 +26,9 @@ type Framer struct {
 	Keep int
 	// Take is called for each frame when its last byte has passed.
 	Take func(f *Frame)
+	// Pos is the position of the direction's next byte: what the owner sets it to before the first, Start.Base as a rule, and
+	// all that is fed and skipped since.
+	Pos uint64
 
 	buf        []byte // of the frame at hand, when it spans calls
 	size       uint64 // of the frame at hand, 0 while it is not known
@@ -32,7 +36,9 @@ type Framer struct {
 	holed      bool   // some of them were not captured
 	start, end time.Duration
 	lost       bool
-	frame      Frame // handed to Take
+	at         uint64 // position of the frame at hand
+	marked     uint64 // position up to which frames were taken, or Mark was called for what is none
+	frame      Frame  // handed to Take
 }
 
 // keptBuffer is the number of bytes that an idle direction keeps for its next frame: there are thousands of connections.
@@ -58,7 +64,7 @@ func (f *Framer) Partial() *Frame {
 	if f.seen == 0 {
 		return nil
 	}
-	return &Frame{Head: f.buf, Size: f.size, Start: f.start, End: f.end}
+	return &Frame{Head: f.buf, Size: f.size, At: f.at, Start: f.start, End: f.end}
 }
 
 func (f *Framer) reset() { f.buf, f.size, f.seen, f.holed = f.buf[:0], 0, 0, false }
@@ -67,11 +73,14 @@ func (f *Framer) reset() { f.buf, f.size, f.seen, f.holed = f.buf[:0], 0, 0, fal
 func (f *Framer) Feed(p []byte, t time.Duration) {
 	for len(p) > 0 && !f.lost {
 		if f.seen == 0 {
-			f.start = t
+			f.start, f.at = t, f.Pos
 		}
 		f.end = t
-		p = f.feed(p)
+		rest := f.feed(p)
+		f.Pos += uint64(len(p) - len(rest))
+		p = rest
 	}
+	f.Pos += uint64(len(p))
 }
 
 // feed consumes a part of p, up to the end of the frame at hand, and returns the rest.
@@ -126,7 +135,8 @@ func (f *Framer) keep(p []byte) {
 
 func (f *Framer) take(head []byte) {
 	whole := uint64(len(head)) == f.size
-	f.frame = Frame{Head: head, Size: f.size, Whole: whole, Start: f.start, End: f.end}
+	f.frame = Frame{Head: head, Size: f.size, Whole: whole, At: f.at, Start: f.start, End: f.end}
+	f.marked = f.at + f.size
 	f.Take(&f.frame)
 	f.frame.Head = nil
 	if cap(f.buf) > keptBuffer {
@@ -137,6 +147,7 @@ func (f *Framer) take(head []byte) {
 
 // Skip takes n bytes that passed at time t without having been captured.
 func (f *Framer) Skip(n uint64, t time.Duration) {
+	f.Pos += n
 	if f.lost || n == 0 {
 		return
 	}
@@ -152,4 +163,16 @@ func (f *Framer) Skip(n uint64, t time.Duration) {
 	if n > inside {
 		f.Lose()
 	}
+}
+
+// Mark tells a recording that what has passed since the last frame is private when the direction is out of step. Frames are
+// marked by who takes them. It is to be called after Feed and Skip where there is a recording.
+func (f *Framer) Mark(m Marks, d Dir, with Filler) {
+	f.marked = max(f.marked, f.at) // at the beginning of a connection that does not stand at 0
+	if !f.lost || f.marked >= f.Pos {
+		return
+	}
+	m.Hide(d, f.marked, f.Pos, with)
+	m.Settle(d, f.Pos)
+	f.marked = f.Pos
 }

@@ -146,6 +146,9 @@ type Env struct {
 type Marks interface {
 	// Hide says that bytes [from, to) of direction d are private, and what to write in their place.
 	Hide(d Dir, from, to uint64, with Filler)
+	// Replace says the same of the bytes of direction d from position at on, and what to write in their place, one for one.
+	// with is valid during the call.
+	Replace(d Dir, at uint64, with []byte)
 	// Settle says that all bytes of direction d before position upTo may be written, but for the hidden ones.
 	Settle(d Dir, upTo uint64)
 }

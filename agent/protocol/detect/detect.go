@@ -32,6 +32,9 @@ type Engine struct {
 	new   []func(protocol.Start) protocol.Parser
 	free  []*Conn
 
+	marks protocol.Marks // nil unless what passes is recorded
+	doubt *Conn          // whose parser, which may be the wrong one, is being called; nil while a settled one is
+
 	// Resyncs counts directions that were found out of step, by protocol.
 	Resyncs map[model.Protocol]uint64
 }
@@ -39,8 +42,11 @@ type Engine struct {
 // New makes an engine for the protocols given. emit gets every finished request; what it points to is valid during the call.
 // marks is nil unless what passes is recorded.
 func New(specs []protocol.Spec, emit protocol.Emit, marks protocol.Marks) *Engine {
-	e := &Engine{specs: specs, Resyncs: map[model.Protocol]uint64{}}
-	env := &protocol.Env{Emit: emit, Open: e.open, Marks: marks, Resync: func(p model.Protocol) { e.Resyncs[p]++ }}
+	e := &Engine{specs: specs, marks: marks, Resyncs: map[model.Protocol]uint64{}}
+	env := &protocol.Env{Emit: emit, Open: e.open, Resync: func(p model.Protocol) { e.Resyncs[p]++ }}
+	if marks != nil {
+		env.Marks = marker{e}
+	}
 	e.env = env
 	for _, s := range specs {
 		e.new = append(e.new, s.Setup(env))
@@ -120,6 +126,8 @@ type Conn struct {
 	refused uint64       // bit per spec whose parser said FitNo
 	unknown int          // turns in a row that nothing claimed, or that a parser did not call its own
 
+	marks []mark // what the parser said of the bytes so far, while it may be the wrong one
+
 	calls  []call
 	kept   []byte
 	turnAt int // of calls, with which the turn began
@@ -164,7 +172,10 @@ func (c *Conn) look(d protocol.Dir, p []byte, t time.Duration) {
 	switch {
 	case c.parser != nil:
 		of := c.parser
-		if c.parser.Feed(d, p, t); c.check() == of {
+		before := c.doubt()
+		c.parser.Feed(d, p, t)
+		c.engine.doubt = before
+		if c.check() == of {
 			c.rival(p)
 		}
 	case c.asking:
@@ -193,7 +204,9 @@ func (c *Conn) Skip(d protocol.Dir, n uint64, t time.Duration) {
 	}
 	c.keep(call{dir: d, kind: callSkip, n: n, time: t}, nil)
 	if c.parser != nil {
+		before := c.doubt()
 		c.parser.Skip(d, n, t)
+		c.engine.doubt = before
 		c.check()
 		return
 	}
@@ -215,7 +228,9 @@ func (c *Conn) pass() {
 // EOF implements protocol.Parser.
 func (c *Conn) EOF(d protocol.Dir, t time.Duration) {
 	if c.parser != nil {
+		before := c.doubt()
 		c.parser.EOF(d, t)
+		c.engine.doubt = before
 	}
 	if c.makeRoom(); !c.settled {
 		c.keep(call{dir: d, kind: callEOF, time: t}, nil)
@@ -227,7 +242,10 @@ func (c *Conn) Close(e protocol.Close) {
 	c.endTurn()
 	c.ended = true // for parsers that give way now
 	if c.parser != nil {
+		before := c.doubt()
 		c.parser.Close(e)
+		c.engine.doubt = before
+		c.believe()
 	}
 }
 
@@ -247,7 +265,7 @@ func (c *Conn) Release() {
 	c.drop()
 	if len(c.engine.free) < 1024 {
 		e := c.engine
-		*c = Conn{first: c.first[:0], calls: c.calls[:0], kept: c.kept[:0]}
+		*c = Conn{first: c.first[:0], calls: c.calls[:0], kept: c.kept[:0], marks: c.marks[:0]}
 		e.free = append(e.free, c)
 	}
 }
@@ -270,7 +288,7 @@ func (c *Conn) Abandon(at time.Duration) {
 func (c *Conn) drop() {
 	if c.parser != nil {
 		c.parser.Release()
-		c.parser = nil
+		c.parser, c.marks = nil, c.marks[:0]
 	}
 }
 
@@ -479,6 +497,7 @@ func (c *Conn) try(spec int, guess protocol.Guess) {
 		start.Base[k.dir] -= k.n
 	}
 	c.parser = c.engine.new[spec](start)
+	before := c.doubt()
 	for _, k := range calls {
 		switch k.kind {
 		case callFeed:
@@ -492,6 +511,7 @@ func (c *Conn) try(spec int, guess protocol.Guess) {
 			break
 		}
 	}
+	c.engine.doubt = before
 	c.check()
 }
 
@@ -514,7 +534,10 @@ func (c *Conn) check() protocol.Parser {
 }
 
 // settle gives the connection to the parser.
-func (c *Conn) settle() { c.settled, c.unknown, c.kept, c.calls, c.first = true, 0, nil, nil, nil }
+func (c *Conn) settle() {
+	c.believe()
+	c.settled, c.unknown, c.kept, c.calls, c.first = true, 0, nil, nil, nil
+}
 
 // confirm asks a parser that has the connection because too much passed to keep it. One that never says yes does not have it
 // for long.

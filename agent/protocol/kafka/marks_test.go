@@ -25,6 +25,14 @@ func (r *tape) Hide(d protocol.Dir, from, to uint64, _ protocol.Filler) {
 	}
 }
 
+func (r *tape) Replace(d protocol.Dir, at uint64, with []byte) {
+	r.Hide(d, at, at+uint64(len(with)), protocol.FillAll)
+}
+
+func (r *tape) Replace(d protocol.Dir, at uint64, with []byte) {
+	r.Hide(d, at, at+uint64(len(with)), protocol.FillAll)
+}
+
 func (r *tape) Settle(d protocol.Dir, upTo uint64) { r.settled[d] = max(r.settled[d], upTo) }
 
 // written returns what the recording holds of a direction.

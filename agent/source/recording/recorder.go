@@ -245,6 +245,16 @@ func segmentOf(h *held) *event.Segment { return event.As[event.Segment](event.Re
 
 // Hide implements conn.Recorder.
 func (r *Recorder) Hide(sock uint64, dir uint8, seq uint32, n uint64, with protocol.Filler) {
+	r.overwrite(sock, dir, seq, n, func(p []byte, _ uint64) { fill(p, with) })
+}
+
+// Replace implements conn.Recorder.
+func (r *Recorder) Replace(sock uint64, dir uint8, seq uint32, with []byte) {
+	r.overwrite(sock, dir, seq, uint64(len(with)), func(p []byte, at uint64) { copy(p, with[at:]) })
+}
+
+// overwrite calls write for the bytes that are held among the n from seq on; at says how many of those are before them.
+func (r *Recorder) overwrite(sock uint64, dir uint8, seq uint32, n uint64, write func(p []byte, at uint64)) {
 	q := r.bySide[side{sock, dir}]
 	if q == nil {
 		return
@@ -255,21 +265,21 @@ func (r *Recorder) Hide(sock uint64, dir uint8, seq uint32, n uint64, with proto
 		if !ok {
 			continue
 		}
-		r.hide(head, s.Seq, seq, n, with)
-		r.hide(tail, s.Seq+s.Len-uint32(len(tail)), seq, n, with)
+		r.within(head, s.Seq, seq, n, write)
+		r.within(tail, s.Seq+s.Len-uint32(len(tail)), seq, n, write)
 	}
 }
 
-// hide fills those of the bytes p, which begin at sequence number at, that are among the n from seq on.
-func (r *Recorder) hide(p []byte, at, seq uint32, n uint64, with protocol.Filler) {
-	from := int64(int32(seq - at))
-	to := min(from+int64(n), int64(len(p)))
-	from = max(from, 0)
+// within calls write for those of the bytes p, which begin at sequence number at, that are among the n from seq on.
+func (r *Recorder) within(p []byte, at, seq uint32, n uint64, write func(p []byte, at uint64)) {
+	first := int64(int32(seq - at))
+	to := min(first+int64(n), int64(len(p)))
+	from := max(first, 0)
 	if from >= to {
 		return
 	}
 	r.stats.Hidden += uint64(to - from)
-	fill(p[from:to], with)
+	write(p[from:to], uint64(from-first))
 }
 
 func fill(p []byte, with protocol.Filler) {
