@@ -29,10 +29,6 @@ func (r *tape) Replace(d protocol.Dir, at uint64, with []byte) {
 	r.Hide(d, at, at+uint64(len(with)), protocol.FillAll)
 }
 
-func (r *tape) Replace(d protocol.Dir, at uint64, with []byte) {
-	r.Hide(d, at, at+uint64(len(with)), protocol.FillAll)
-}
-
 func (r *tape) Settle(d protocol.Dir, upTo uint64) { r.settled[d] = max(r.settled[d], upTo) }
 
 // written returns what the recording holds of a direction.

@@ -239,6 +239,16 @@ func TestRequests(t *testing.T) {
 			"Metadata v1 #6 error client=x topic=a topics=2 error=LEADER_NOT_AVAILABLE",
 		},
 		{
+			"a topic that is called by its id has the name that metadata gave it",
+			[]step{
+				up(request(3, 12, 6, "x").i8(0).uvarint(2).i64(0).i64(0).compact("orders").i8(0).i8(0).i8(0).i8(0).framed()),
+				down(response(6).i8(0).i32(0).uvarint(1).i8(0).i32(0).uvarint(2).i16(0).compact("orders").i64(7).i64(9).i8(0).uvarint(1).i32(0).i8(0).i8(0).framed()),
+				up(request(1, 13, 7, "x").i8(0).i32(-1).i32(500).i32(1).i32(1 << 20).i8(0).i32(0).i32(-1).uvarint(2).i64(7).i64(9).uvarint(1).i8(0).uvarint(1).compact("").i8(0).framed()),
+				down(response(7).i8(0).i32(0).i16(100).i32(0).uvarint(1).i8(0).framed()),
+			},
+			"Metadata v12 #6 ok client=x topic=orders topics=1\nFetch v13 #7 error op=poll client=x topic=orders topics=1 messages=0 error=UNKNOWN_TOPIC_ID",
+		},
+		{
 			"an unknown key is matched and called by its number", []step{up(produce1, request(99, 3, 7, "x").str("topic").framed()), down(produced(1, 0, 42, "orders"), response(7).i16(3).framed())},
 			"Produce v7 #1 ok op=send client=app topic=orders topics=1 partition=3 messages=5 offset=42 body=161\nApiKey99 v3 #7 ok",
 		},
@@ -340,5 +350,40 @@ func TestGaps(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
 		})
+	}
+}
+
+func TestProbe(t *testing.T) {
+	whole := produce(1, 1, "orders", batch(2, 9, 0))
+	for _, c := range []struct {
+		name string
+		p    []byte
+		want protocol.Guess
+	}{
+		{"a request", whole, protocol.GuessRequest},
+		{"its header", whole[:17], protocol.GuessRequest},
+		{"a part of the header", whole[:9], protocol.GuessMaybe},
+		{"its first byte", whole[:1], protocol.GuessMaybe},
+		{"a request without a client id whose length is right", new(builder).i16(18).i16(0).i32(1).i16(-1).framed(), protocol.GuessRequest},
+		{"one whose length is not", new(builder).i16(18).i16(0).i32(1).i16(-1).i32(0).framed(), protocol.GuessNo},
+		{"an unknown key with a client id", request(99, 0, 1, "x").framed(), protocol.GuessRequest},
+		{"a key that is none", request(300, 0, 1, "x").framed(), protocol.GuessNo},
+		{"a version that is none", request(12, 40, 1, "x").framed(), protocol.GuessNo},
+		{"a client id that is no text", request(12, 0, 1, "x\x00y").framed(), protocol.GuessNo},
+		{"a ZooKeeper session", new(builder).i32(0).i64(0).i32(30000).i64(0).i32(16).i64(0).i64(0).i8(0).framed(), protocol.GuessNo},
+		{"a ZooKeeper request", new(builder).i32(3).i32(8).bytes([]byte("/brokers")).i8(0).framed(), protocol.GuessNo},
+		{"PostgreSQL's SSLRequest", new(builder).i32(8).i32(80877103).b, protocol.GuessNo},
+		{"PostgreSQL's startup", append(new(builder).i32(31).i32(196608).b, "user\x00postgres\x00app\x00x\x00\x00"...), protocol.GuessNo},
+		{"DNS over TCP", append([]byte{0, 29, 18, 52, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0}, "\x07example\x03com\x00\x00\x01\x00\x01"...), protocol.GuessNo},
+		{"MySQL's query", append([]byte{5, 0, 0, 0, 3}, "show"...), protocol.GuessNo},
+		{"MongoDB's message", []byte{0x3a, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xdd, 7, 0, 0, 0, 0, 0, 0}, protocol.GuessNo},
+		{"HTTP", []byte("GET / HTTP/1.1\r\n\r\n"), protocol.GuessNo},
+		{"TLS", []byte{22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3}, protocol.GuessNo},
+		{"zeros", make([]byte, 64), protocol.GuessNo},
+		{"an answer", produced(1, 0, 42, "orders"), protocol.GuessNo},
+	} {
+		if got := Probe(c.p); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
 	}
 }
