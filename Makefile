@@ -27,7 +27,10 @@ TEST_DEPS := nginx=nginx-light wrk=wrk curl=curl node=nodejs ip=iproute2 nft=nft
 	gcc=gcc /usr/include/stdlib.h=libc6-dev clang=clang llvm-strip=llvm /usr/include/bpf/bpf_helpers.h=libbpf-dev \
 	bpftool=bpftool jq=jq psql=postgresql mariadbd=mariadb-server mariadb=mariadb-client redis-server=redis-server memcached=memcached \
 	mosquitto=mosquitto mosquitto_pub=mosquitto-clients nats-server=nats-server rabbitmqctl=rabbitmq-server h2load=nghttp2-client \
-	dnsmasq=dnsmasq-base dig=dnsutils kcat=kcat pgrep=procps /usr/bin/python3=python3 /usr/lib/python3/dist-packages/uvicorn=python3-uvicorn
+	dnsmasq=dnsmasq-base dig=dnsutils kcat=kcat pgrep=procps /usr/bin/python3=python3 /usr/lib/python3/dist-packages/uvicorn=python3-uvicorn \
+	/usr/lib/python3/dist-packages/psycopg=python3-psycopg /usr/lib/python3/dist-packages/pymysql=python3-pymysql \
+	/usr/lib/python3/dist-packages/pika=python3-pika /usr/lib/python3/dist-packages/paho=python3-paho-mqtt \
+	/usr/lib/python3/dist-packages/redis=python3-redis /usr/share/doc/libdbd-mariadb-perl=libdbd-mariadb-perl
 
 .PHONY: help
 help: ## list the targets

@@ -5,11 +5,13 @@ package apps
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -71,6 +73,30 @@ func (k *Kit) StartExchangeClient(mode, addr string) (*Client, error) {
 		return nil, err
 	}
 	return startClient(exec.Command(bin, "client", mode, host, port))
+}
+
+// StartSteps starts python/NAME.py or perl/NAME.pl, a client of another protocol than HTTP that Step tells what to do.
+func (k *Kit) StartSteps(name string, args ...string) (*Client, error) {
+	interpreter := debianPython
+	if filepath.Ext(name) == ".pl" {
+		interpreter = "perl"
+	}
+	return startClient(exec.Command(interpreter, append([]string{k.Path(name)}, args...)...))
+}
+
+// Step has a client of StartSteps perform a step ("prepared 20") and returns how long each call that it timed took.
+func (c *Client) Step(step string) ([]time.Duration, error) {
+	if _, err := fmt.Fprintln(c.in, step); err != nil {
+		return nil, err
+	}
+	line, err := c.lines.ReadBytes('\n')
+	if err != nil {
+		_ = c.cmd.Wait()
+		c.cmd = nil
+		return nil, fmt.Errorf("client ended during %q: %w\n%s", step, err, c.stderr)
+	}
+	var took []time.Duration
+	return took, json.Unmarshal(line, &took)
 }
 
 func startClient(cmd *exec.Cmd) (*Client, error) {

@@ -13,7 +13,7 @@ import (
 	"strconv"
 )
 
-//go:embed node/*.js python/*.py cprog/*.c
+//go:embed node/*.js python/*.py perl/*.pl cprog/*.c
 var sources embed.FS
 
 // debianPython is named in full: uvicorn is a Debian package and other interpreters do not see it.

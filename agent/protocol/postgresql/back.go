@@ -80,6 +80,9 @@ func (c *conn) measureBack(p []byte) (uint64, protocol.State) {
 // takeBack takes a message of the server.
 func (c *conn) takeBack(f *protocol.Frame) {
 	c.counted += f.Size
+	if c.fit == protocol.FitNo {
+		return
+	}
 	e := c.queue.Front()
 	if e != nil && f.Size == 1 {
 		c.encryption(e, f)
@@ -338,8 +341,8 @@ func (c *conn) endLost(kept []byte, t time.Duration) {
 		c.emit(&e, "lost", t)
 	}
 	e := c.queue.Front()
-	if n, ok := tailCount(kept); ok && e.done == 0 {
-		e.known, e.tag, e.rows[tagReturned] = true, tagReturned, n
+	if tag, n := tailCount(kept); tag != tagNone && e.done == 0 {
+		e.known, e.tag, e.rows[tag] = true, tag, n
 	} else {
 		e.known = false
 	}
@@ -347,12 +350,22 @@ func (c *conn) endLost(kept []byte, t time.Duration) {
 	c.finish()
 }
 
-// tailCount returns the rows of a SELECT whose tag stands before the ReadyForQuery that ends kept.
-func tailCount(kept []byte) (uint64, bool) {
-	tag := kept[:len(kept)-len(readyForQuery)-1]
-	i := bytes.LastIndexByte(tag, ' ')
-	if i < 0 || !bytes.HasSuffix(tag[:i], []byte("SELECT")) {
-		return 0, false
+// tailCount returns the rows of a SELECT or COPY whose tag stands before the ReadyForQuery that ends kept. Other tags may
+// be of statements that return rows too.
+func tailCount(kept []byte) (tag, uint64) {
+	word, kind := kept[:len(kept)-len(readyForQuery)-1], tagReturned
+	i := bytes.LastIndexByte(word, ' ')
+	if i < 0 {
+		return tagNone, 0
 	}
-	return number(tag[i+1:])
+	if bytes.HasSuffix(word[:i], []byte("COPY")) {
+		kind = tagAffected
+	} else if !bytes.HasSuffix(word[:i], []byte("SELECT")) {
+		return tagNone, 0
+	}
+	n, ok := number(word[i+1:])
+	if !ok {
+		return tagNone, 0
+	}
+	return kind, n
 }

@@ -457,6 +457,14 @@ func TestSizesOverAGapAreOfTheWire(t *testing.T) {
 	}
 }
 
+func TestRowsOfALongCopyAreInItsTail(t *testing.T) {
+	all := message('H', "\x00", int16s(1), int16s(0)) + strings.Repeat(message('d', "a row\n"), 510) + message('c') + complete("COPY 510") + idle
+	o := observe(true, false).run(req(query("COPY t TO STDOUT")), resp(all[:1000]), respSkip(uint64(len(all)-1032)), resp(all[len(all)-32:]))
+	if got := o.lines(); got != "Query [COPY t TO STDOUT] rows=510 affected ok" {
+		t.Error(got)
+	}
+}
+
 func TestPendingIsBounded(t *testing.T) {
 	o := observe(true, false)
 	n := 3 * MaxPending

@@ -47,6 +47,9 @@ func (c *conn) measureFront(p []byte) (uint64, protocol.State) {
 
 // takeFront takes a message of the client.
 func (c *conn) takeFront(f *protocol.Frame) {
+	if c.fit == protocol.FitNo {
+		return
+	}
 	if c.phase == phaseStartup {
 		c.startup(f)
 		return

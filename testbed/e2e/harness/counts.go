@@ -5,8 +5,6 @@ package harness
 import (
 	"fmt"
 	"maps"
-	"sort"
-	"strings"
 )
 
 // Kind is what makes two reported requests the same kind of request.
@@ -78,27 +76,12 @@ func CountRequests(events []Event) Counts {
 }
 
 // Diff returns "" when both are the same, else a line for each kind that differs, at most 20, with the totals.
-func Diff(want, got Counts) string {
-	kinds := map[Kind]bool{}
-	for k := range want {
-		kinds[k] = true
+func Diff(want, got Counts) string { return DiffTally(want.tally(), got.tally()) }
+
+func (c Counts) tally() Tally {
+	t := Tally{}
+	for k, n := range c {
+		t[fmt.Sprintf("%-6s %-7s %-40s %3d %-10s", k.Role, k.Method, brief(k.Path), k.Status, k.Outcome)] += n
 	}
-	for k := range got {
-		kinds[k] = true
-	}
-	var lines []string
-	for k := range kinds {
-		if want[k] != got[k] {
-			lines = append(lines, fmt.Sprintf("  %-6s %-7s %-40s %3d %-10s want %d, got %d", k.Role, k.Method, brief(k.Path), k.Status,
-				k.Outcome, want[k], got[k]))
-		}
-	}
-	if len(lines) == 0 {
-		return ""
-	}
-	sort.Strings(lines)
-	if len(lines) > 20 {
-		lines = append(lines[:20], fmt.Sprintf("  and %d more kinds", len(lines)-20))
-	}
-	return fmt.Sprintf("requests differ (all: want %d, got %d):\n%s", want.Total(), got.Total(), strings.Join(lines, "\n"))
+	return t
 }

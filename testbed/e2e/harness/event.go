@@ -26,6 +26,7 @@ type Event struct {
 	Server     Endpoint   `json:"server"`
 	Outcome    string     `json:"outcome"`
 	Reason     string     `json:"reason"`
+	OneWay     bool       `json:"one_way"`
 	Truncated  bool       `json:"head_truncated"`
 	Attributes Attributes `json:"attributes"`
 
@@ -42,6 +43,7 @@ type Event struct {
 	Start     time.Time `json:"start"`
 	End       time.Time `json:"end"`
 	JoinedMid bool      `json:"joined_mid_stream"`
+	Encrypted string    `json:"encryption"`
 
 	Where string `json:"where"`
 	What  string `json:"what"`
@@ -68,6 +70,29 @@ type Attributes struct {
 	Original string `json:"http.request.method_original"`
 	Path     string `json:"url.path"`
 	Status   int    `json:"http.response.status_code"`
+
+	All map[string]any `json:"-"` // every attribute by its key; nil for HTTP, whose tests read hundreds of thousands
+}
+
+// UnmarshalJSON fills the fields, and All where there is no HTTP method.
+func (a *Attributes) UnmarshalJSON(b []byte) error {
+	type fields Attributes
+	if err := json.Unmarshal(b, (*fields)(a)); err != nil || a.Method != "" {
+		return err
+	}
+	return json.Unmarshal(b, &a.All)
+}
+
+// Text returns an attribute as text, lists with commas; "" when there is none.
+func (a *Attributes) Text(key string) string {
+	switch v := a.All[key].(type) {
+	case nil:
+		return ""
+	case []any:
+		return strings.Trim(strings.ReplaceAll(fmt.Sprint(v), " ", ","), "[]")
+	default:
+		return fmt.Sprint(v)
+	}
 }
 
 // Duration is DurationNS as a time.Duration.
@@ -75,12 +100,15 @@ func (e *Event) Duration() time.Duration { return time.Duration(e.DurationNS) }
 
 // String is a short form for messages of failing tests.
 func (e *Event) String() string {
-	switch e.Type {
-	case "request":
+	switch {
+	case e.Type == "request" && e.Attributes.Method == "":
+		return fmt.Sprintf("%s %s %s%s %v [%d %s] > %d[%d %s] %v", e.Role, e.Protocol, e.Outcome, prefixed(" ", e.Reason), e.Duration(),
+			e.Client.PID, e.Client.Process, e.Server.Port, e.Server.PID, e.Server.Process, e.Attributes.All)
+	case e.Type == "request":
 		return fmt.Sprintf("%s %s %s %d %s%s %v %s:%d[%d %s] > %s:%d[%d %s]", e.Role, e.Attributes.Method, brief(e.Attributes.Path),
 			e.Attributes.Status, e.Outcome, prefixed(" ", e.Reason), e.Duration(), e.Client.Address, e.Client.Port, e.Client.PID,
 			e.Client.Process, e.Server.Address, e.Server.Port, e.Server.PID, e.Server.Process)
-	case "flow":
+	case e.Type == "flow":
 		return fmt.Sprintf("flow %s %s %s%s %s %s:%d > %s:%d packets %v bytes %v %s", e.Transport, e.View, e.Role,
 			prefixed(" ", e.Interface), e.State+prefixed(" ", e.Error), e.Client.Address, e.Client.Port, e.Server.Address, e.Server.Port,
 			e.Packets, e.Bytes, e.Protocol)

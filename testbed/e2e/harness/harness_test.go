@@ -49,3 +49,20 @@ func TestDiffNamesWhatIsMissingAndWhatIsTooMuch(t *testing.T) {
 		}
 	}
 }
+
+func TestTallyNamesRoleOutcomeAndTheAttributesAsked(t *testing.T) {
+	other := strings.Replace(line, `"http.request.method":"GET","url.path":"/ok","http.response.status_code":200`,
+		`"db.system.name":"postgresql","sonde.db.command":"Query","db.response.status_code":"42P01"`, 1)
+	e, err := decode([]byte(strings.Replace(other, `"ok"`, `"error"`, 1)), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Tally{"server error Query 42P01": 1}
+	if d := DiffTally(want, CountBy([]Event{e}, "sonde.db.command", "db.query.summary", "db.response.status_code")); d != "" {
+		t.Error(d)
+	}
+	want.Both(1, "error Query 42P01")
+	if d := DiffTally(want, CountBy([]Event{e}, "db.query.summary")); !strings.Contains(d, "want 3, got 1") {
+		t.Errorf("different tallies: %s", d)
+	}
+}
