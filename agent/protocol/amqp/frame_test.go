@@ -191,6 +191,8 @@ func TestConnection(t *testing.T) {
 			"basic.consume ok to=jobs\nbasic.deliver incomplete reason=connection_closed op=receive to=jobs key=jobs messages=1 body=7"},
 		{"a consumer without acknowledgement", []step{up(call(1, basicConsume, int16(0), "jobs", "", int8(2), []byte(nil))), down(call(1, basicConsumeOK, "ctag1.x"), deliver(1, 1, "ctag1.x", "e", "k", 7))},
 			"basic.consume ok to=jobs\nbasic.deliver ok one-way= op=receive to=e key=k messages=1 body=7"},
+		{"a consumer that the broker names", []step{up(call(1, basicConsume, int16(0), "jobs", "", int8(0), []byte(nil))), down(call(1, basicConsumeOK, "ctag1.x"), deliver(1, 1, "ctag1.x", "e", "k", 7)), up(ack(1, 1, 0))},
+			"basic.consume ok to=jobs\nbasic.deliver ok op=receive to=e key=k messages=1 body=7"},
 		{"get brings a message, or none", []step{
 			up(call(1, basicGet, int16(0), "jobs", int8(1))), down(call(1, basicGetOK, int64(1), int8(0), "e", "k", int32(0)), message(1, 20, 9)),
 			up(call(1, basicGet, int16(0), "jobs", int8(1))), down(call(1, basicGetEmpty, ""))},
@@ -278,6 +280,9 @@ func TestGaps(t *testing.T) {
 		{"a message that was not seen takes its tag along", false,
 			after(step{dir: protocol.Sent, skip: len(publish(1, "x", "a", 1))}, down(heartbeat()), up(publish(1, "x", "b", 1)), down(ack(1, 1, 0))),
 			"confirm.select ok\nbasic.publish incomplete reason=lost op=publish to=x key=b messages=1 body=1"},
+		{"who publishes without confirmation goes on behind a gap", false,
+			[]step{{dir: protocol.Sent, skip: 50}, up(publish(1, "x", "b", 1))},
+			"basic.publish ok one-way= op=publish to=x key=b messages=1 body=1"},
 		{"an answer that was lost", false,
 			[]step{up(call(1, queuePurge, int16(0), "q", int8(0))), {dir: protocol.Received, skip: 16}, up(call(1, queueDelete, int16(0), "q", int8(0))), down(call(1, 50<<16|41, int32(0)))},
 			"queue.purge incomplete reason=lost to=q\nqueue.delete ok to=q"},

@@ -324,6 +324,19 @@ func TestGaps(t *testing.T) {
 			},
 		},
 		{
+			"a client that wants no answers goes on behind a gap", false,
+			[]step{up(produce(1, 0, "t", nil)), {dir: protocol.Sent, skip: 50}, up(produce(3, 0, "t", nil))},
+			[]string{
+				"Produce v7 #1 ok one-way op=send client=app topic=t topics=1 partition=3 messages=0",
+				"Produce v7 #3 ok one-way op=send client=app topic=t topics=1 partition=3 messages=0",
+			},
+		},
+		{
+			"what looks like the request of another client behind a gap is none", false,
+			[]step{up(produce(1, 0, "t", nil)), {dir: protocol.Sent, skip: 50}, up(request(12, 0, 20, "other").str("g").i32(1).str("m").framed())},
+			[]string{"Produce v7 #1 ok one-way op=send client=app topic=t topics=1 partition=3 messages=0"},
+		},
+		{
 			"joined with an answer under way", true,
 			[]step{down(answer(2)[20:]), up(third), down(answer(3))},
 			[]string{ok(3, 1, 71)},
@@ -370,6 +383,7 @@ func TestProbe(t *testing.T) {
 		{"a key that is none", request(300, 0, 1, "x").framed(), protocol.GuessNo},
 		{"a version that is none", request(12, 40, 1, "x").framed(), protocol.GuessNo},
 		{"a client id that is no text", request(12, 0, 1, "x\x00y").framed(), protocol.GuessNo},
+		{"a topic that is no text", request(3, 1, 1, "x").i32(1).str("a\x01b").framed(), protocol.GuessNo},
 		{"a ZooKeeper session", new(builder).i32(0).i64(0).i32(30000).i64(0).i32(16).i64(0).i64(0).i8(0).framed(), protocol.GuessNo},
 		{"a ZooKeeper request", new(builder).i32(3).i32(8).bytes([]byte("/brokers")).i8(0).framed(), protocol.GuessNo},
 		{"PostgreSQL's SSLRequest", new(builder).i32(8).i32(80877103).b, protocol.GuessNo},
