@@ -33,6 +33,14 @@ func (c *conn) feedBack(p []byte, t time.Duration) {
 	}
 	c.back.fed += uint64(len(p))
 	c.back.packets.Feed(p, t)
+	if c.compressed { // from here on
+		c.back.packets.Resync()
+		if rest := p[len(p)-int(c.back.fed-c.back.counted):]; len(rest) > 0 {
+			c.back.fed -= uint64(len(rest))
+			c.feedBack(rest, t)
+		}
+		return
+	}
 	if !c.back.packets.Lost() || c.phase == phaseOver || c.refuse() {
 		return
 	}
@@ -83,6 +91,9 @@ func (c *conn) uncounted(n uint64, t time.Duration) {
 
 // takeBack takes a packet of the server.
 func (c *conn) takeBack(f *protocol.Frame) {
+	if c.fit == protocol.FitNo {
+		return
+	}
 	n := c.back.account(f, c.compressed)
 	payload, seq, size := f.Head[min(len(f.Head), header):], f.Head[3], f.Size-header
 	goesOn := c.back.more
@@ -307,6 +318,7 @@ func (c *conn) authenticated(e *exchange, p []byte) {
 	if login && c.capabilities&(capCompress|capZstd) != 0 {
 		c.zstd = c.capabilities&capCompress == 0
 		c.compress()
+		c.back.packets.Lose() // until what is left of the call is taken for frames
 	}
 }
 

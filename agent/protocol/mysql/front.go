@@ -48,6 +48,9 @@ func packetSize(p []byte) (uint64, protocol.State) {
 
 // takeFront takes a packet of the client.
 func (c *conn) takeFront(f *protocol.Frame) {
+	if c.fit == protocol.FitNo {
+		return
+	}
 	n := c.front.account(f, c.compressed)
 	payload, seq := f.Head[min(len(f.Head), header):], f.Head[3]
 	size := f.Size - header

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -168,6 +169,55 @@ func TestRealServer(t *testing.T) {
 	w.run(t, "", "-unobody", "-e", "SELECT 1")
 	if got := w.take(); got != "Login user=nobody error 1045 ER_ACCESS_DENIED_ERROR" {
 		t.Errorf("a stranger:\n%s", got)
+	}
+	if len(w.odd) > 0 {
+		t.Errorf("odd: %s", strings.Join(w.odd, "\n"))
+	}
+}
+
+// TestRealServerCountsExactly runs sysbench, with statements prepared and not: as many requests as it says it made.
+func TestRealServerCountsExactly(t *testing.T) {
+	if _, err := exec.LookPath("sysbench"); err != nil {
+		t.Skip("not installed: apt-get install sysbench")
+	}
+	w := startServer(t)
+	w.run(t, "", "-e", "CREATE DATABASE IF NOT EXISTS shop")
+	bench := func(verb, mode string) string {
+		out, err := exec.Command("sysbench", "oltp_read_write", "--db-driver=mysql", "--mysql-host=127.0.0.1", "--mysql-port="+w.port,
+			"--mysql-user=root", "--mysql-db=shop", "--table-size=200", "--threads=2", "--events=50", "--time=0",
+			"--db-ps-mode="+mode, verb).CombinedOutput()
+		if err != nil {
+			t.Fatalf("sysbench: %v\n%s", err, out)
+		}
+		return string(out)
+	}
+	bench("prepare", "disable")
+	w.take()
+	for mode, command := range map[string]string{"disable": "COM_QUERY [", "auto": "COM_STMT_EXECUTE ["} {
+		out := bench("run", mode)
+		number := func(label string) int {
+			_, behind, _ := strings.Cut(out, label)
+			n, err := strconv.Atoi(strings.Fields(behind)[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		failed := number("ignored errors:") // deadlocks, which it does not count as queries
+		want, got := number("total:")+failed, 0
+		for l := range strings.Lines(w.take()) {
+			if !strings.HasPrefix(l, command) || strings.Contains(l, "SHOW ") || strings.Contains(l, "SELECT @@") {
+				continue
+			}
+			if got++; strings.Contains(l, " error 1213 ER_LOCK_DEADLOCK") {
+				failed--
+			} else if !strings.Contains(l, " ok") {
+				t.Errorf("%s: %s", mode, l)
+			}
+		}
+		if got != want || failed != 0 {
+			t.Errorf("%s: %d requests, sysbench says %d; %d errors not seen\n%s", mode, got, want, failed, out)
+		}
 	}
 	if len(w.odd) > 0 {
 		t.Errorf("odd: %s", strings.Join(w.odd, "\n"))
