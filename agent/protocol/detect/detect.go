@@ -118,6 +118,11 @@ type Conn struct {
 
 	passed [2]uint64 // bytes of each direction, fed and skipped
 
+	behind    bool   // a PROXY header has passed, or there is none
+	header    []byte // what may become one
+	headerDir protocol.Dir
+	headerAt  time.Duration
+
 	started bool
 	dir     protocol.Dir // of the last call
 	first   []byte       // of the turn, as far as protocols are asked about it
@@ -143,6 +148,9 @@ func (c *Conn) Protocol() model.Protocol {
 
 // Feed implements protocol.Parser.
 func (c *Conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
+	if !c.behind {
+		p = c.proxied(d, p, t)
+	}
 	for len(p) > 0 {
 		if !c.settled {
 			c.turn(d)
@@ -190,6 +198,9 @@ func (c *Conn) look(d protocol.Dir, p []byte, t time.Duration) {
 
 // Skip implements protocol.Parser.
 func (c *Conn) Skip(d protocol.Dir, n uint64, t time.Duration) {
+	if !c.behind {
+		c.lookAtHeld()
+	}
 	if !c.settled {
 		c.turn(d)
 		c.makeRoom()
@@ -227,6 +238,7 @@ func (c *Conn) pass() {
 
 // EOF implements protocol.Parser.
 func (c *Conn) EOF(d protocol.Dir, t time.Duration) {
+	c.lookAtHeld()
 	if c.parser != nil {
 		before := c.doubt()
 		c.parser.EOF(d, t)
@@ -239,6 +251,7 @@ func (c *Conn) EOF(d protocol.Dir, t time.Duration) {
 
 // Close implements protocol.Parser.
 func (c *Conn) Close(e protocol.Close) {
+	c.lookAtHeld()
 	c.endTurn()
 	c.ended = true // for parsers that give way now
 	if c.parser != nil {
