@@ -210,4 +210,3 @@ func seenElse(lines []string, command string) int {
 	}
 	return n
 }
-
