@@ -48,6 +48,9 @@ type conn struct {
 	db       int32
 	queuedDB int32  // that EXEC will select
 	channels [3]int // subscriptions to channels, patterns and shard channels
+
+	passing [2]uint64 // position of each direction's next byte
+	hidden  [2]uint64 // up to where a recording knows of what was not read
 }
 
 // Fit implements protocol.Parser.
@@ -58,10 +61,21 @@ func (c *conn) Pending() int { return c.dialogue.Len() }
 
 // Feed implements protocol.Parser.
 func (c *conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
-	if len(p) == 0 || c.over || c.fit == fitNo {
+	if len(p) == 0 || c.fit == fitNo {
 		return
 	}
-	c.begin(d)
+	if !c.over {
+		c.begin(d)
+	}
+	c.passing[d] += uint64(len(p))
+	c.feed(d, p, t)
+	c.markPassed(d)
+}
+
+func (c *conn) feed(d protocol.Dir, p []byte, t time.Duration) {
+	if c.over || c.fit == fitNo {
+		return
+	}
 	switch {
 	case !c.known:
 		c.decide(d, p, t)
@@ -89,6 +103,7 @@ func (c *conn) Skip(d protocol.Dir, n uint64, t time.Duration) {
 	default:
 		c.skipReplies(n, t)
 	}
+	c.passing[d] += n
 }
 
 // begin notices a new turn.
@@ -98,6 +113,9 @@ func (c *conn) begin(d protocol.Dir) {
 	}
 	if !c.known && len(c.first) > 0 {
 		c.settle(c.last)
+	}
+	if !c.known && c.started {
+		c.hidePassed(c.last)
 	}
 	c.started, c.last = true, d
 	switch {
@@ -149,8 +167,9 @@ func (c *conn) decide(d protocol.Dir, p []byte, t time.Duration) {
 	if c.role(d, guess) {
 		first := c.first[:before]
 		c.first = nil
-		c.Feed(d, first, c.firstAt)
-		c.Feed(d, p, t)
+		c.stand(d, uint64(before+len(p)))
+		c.feed(d, first, c.firstAt)
+		c.feed(d, p, t)
 	}
 }
 
@@ -173,7 +192,8 @@ func (c *conn) settle(d protocol.Dir) {
 	guess := c.guess()
 	first := c.first[:len(c.first)-1]
 	if c.first = nil; c.role(d, guess) {
-		c.Feed(d, first, c.firstAt)
+		c.stand(d, uint64(len(first)))
+		c.feed(d, first, c.firstAt)
 	}
 }
 
@@ -211,6 +231,8 @@ func (c *conn) Close(e protocol.Close) {
 		c.dialogue.Release()
 		return
 	}
+	c.markCut(c.client)
+	c.markCut(c.client.Other())
 	c.shared.closed = e.Time
 	if q := &c.requests; q.draft.open && q.draft.next > 0 && !q.lost {
 		c.endCommand(q.lastByte)

@@ -35,6 +35,7 @@ type draft struct {
 	db              int32
 	mode            byte // of CLIENT REPLY: 'o'n, of'f', 's'kip
 	ack             bool // REPLCONF ACK
+	kept            bool // the argument at hand is no value: it is reported, or says how the rest is to be read
 }
 
 func (d *draft) begin(args int) {
@@ -48,6 +49,7 @@ func (d *draft) begin(args int) {
 func (d *draft) argument(all commands, head []byte, size uint64) {
 	i := d.next
 	d.next++
+	d.kept = true
 	whole := uint64(len(head)) == size
 	switch {
 	case i == 0:
@@ -60,6 +62,7 @@ func (d *draft) argument(all commands, head []byte, size uint64) {
 	if d.shows(i, head) {
 		d.write(head)
 		d.cut = d.cut || !whole
+		d.kept = true
 		return
 	}
 	d.write(placeholder)
@@ -70,7 +73,7 @@ var placeholder = []byte("?")
 // name takes the first argument. A word that cannot be a command's name is kept by nobody: it may be a value.
 func (d *draft) name(all commands, head []byte, whole bool) {
 	if !whole || !isName(head) {
-		d.cut = true
+		d.cut, d.kept = true, false
 		return
 	}
 	if d.command = all.find(head); d.command != nil {
@@ -113,31 +116,35 @@ func (d *draft) subcommand(all commands, head []byte) bool {
 
 // special picks what is needed of arguments that are neither names nor keys.
 func (d *draft) special(i int, head []byte) {
+	d.kept = false
 	if d.command == nil {
 		return
 	}
 	switch c := d.command; {
 	case c.numkeys == i && i > 0:
-		d.counted = min(atoi(head), d.args)
+		d.counted, d.kept = min(atoi(head), d.args), true
 	case c.streams && d.streams == 0 && equalFold(head, "STREAMS"):
-		d.streams = i
+		d.streams, d.kept = i, true
 	case c.upper == "SELECT" && i == 1:
 		if n := atoi(head); n >= 0 && n < 1<<24 {
-			d.db = int32(n)
+			d.db, d.kept = int32(n), true
 		}
 	case c.upper == "AUTH" && i == 1 && d.args == 3:
-		d.user = string(head)
+		d.user, d.kept = string(head), true
 	case c.upper == "HELLO":
 		if d.named && d.user == "" {
-			d.user = string(head)
+			d.user, d.kept = string(head), true
 		}
-		d.named = i > 1 && equalFold(head, "AUTH")
+		d.named = i > 1 && d.user == "" && equalFold(head, "AUTH")
+		d.kept = d.kept || d.named
 	case c.upper == "CLIENT REPLY" && i == 2:
 		d.mode = replyMode(head)
+		d.kept = d.mode != 0
 	case c.upper == "REPLCONF" && i == 1:
 		d.ack = equalFold(head, "ACK")
+		d.kept = d.ack
 	case i == 1 && isCall(c.upper):
-		d.procedure = string(head)
+		d.procedure, d.kept = string(head), true
 	}
 }
 

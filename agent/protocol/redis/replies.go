@@ -60,30 +60,43 @@ type replies struct {
 	left    uint64 // bytes of it to come, and of the line end behind it
 	lost    bool
 	cut     bool // lost inside an answer whose type is known
+
+	pos   uint64 // of the next byte
+	from  uint64 // of the line or string at hand
+	size  uint64 // of the string at hand
+	plain bool   // it is a value
 }
 
 func (c *conn) feedReplies(p []byte, t time.Duration) {
 	r := &c.replies
 	for len(p) > 0 {
 		if r.lost {
+			r.pos += uint64(len(p))
 			r.answer.bytes += uint64(len(p))
 			r.answer.end = t
 			return
 		}
 		if !r.open {
-			if p = bytes.TrimLeft(p, "\r\n"); len(p) == 0 { // a master shows with empty lines that it lives
+			rest := bytes.TrimLeft(p, "\r\n")
+			r.pos += uint64(len(p) - len(rest))
+			if p = rest; len(p) == 0 { // a master shows with empty lines that it lives
 				return
 			}
 			r.open, r.index = true, 0
 			r.answer = answer{start: t, number: -1}
 		}
 		r.answer.end = t
-		n := 0
-		if r.inBulk {
+		if r.between() {
+			r.from = r.pos
+		}
+		n, value := 0, r.inBulk
+		if value {
 			n = c.readString(p)
 		} else {
 			n = c.readType(p)
 		}
+		r.pos += uint64(n)
+		c.markReply(p[:n], value)
 		p = p[n:]
 		if c.over || c.fit == fitNo {
 			return
@@ -103,6 +116,7 @@ func (c *conn) readType(p []byte) int {
 	if !done {
 		return n
 	}
+	c.markElement(text, r.pos+uint64(n))
 	if len(text) == 0 || !c.element(text) {
 		c.repliesOutOfStep()
 	}
@@ -194,7 +208,8 @@ func (c *conn) stringHeader(kind byte, text []byte) bool {
 	if !ok {
 		return false
 	}
-	r.inBulk, r.left, r.capture = true, n+2, kind
+	r.inBulk, r.left, r.capture, r.size = true, n+2, kind, n
+	r.plain = kind != errBulk && (n > maxWord || len(r.levels) != 1 || r.index != 0 || r.levels[0].attr)
 	return true
 }
 
@@ -249,6 +264,7 @@ func (c *conn) readString(p []byte) int {
 			return int(n)
 		}
 		r.inBulk = false
+		c.markString()
 		c.endElement()
 	}
 	return int(n)
@@ -282,6 +298,7 @@ func (c *conn) endElement() {
 func (c *conn) skipReplies(n uint64, t time.Duration) {
 	r := &c.replies
 	r.answer.end = t
+	defer func() { r.pos += n }()
 	switch {
 	case r.lost:
 		r.answer.bytes += n
@@ -294,6 +311,7 @@ func (c *conn) skipReplies(n uint64, t time.Duration) {
 	default:
 		r.cut = r.open && r.answer.kind != 0
 		r.answer.bytes += n
+		c.markCut(c.client.Other())
 		c.loseReplies()
 	}
 }

@@ -61,6 +61,9 @@ type requests struct {
 	strict   bool   // was out of step: only what surely is a command begins one
 	cut      bool   // lost inside the last request that waits: what comes in this turn belongs to it
 	lastByte time.Duration
+
+	pos  uint64 // of the next byte
+	from uint64 // of the line or argument at hand
 }
 
 // feedRequests reads p.
@@ -68,20 +71,26 @@ func (c *conn) feedRequests(p []byte, t time.Duration) {
 	q := &c.requests
 	for len(p) > 0 {
 		if q.lost {
+			q.pos += uint64(len(p))
 			c.extendCut(uint64(len(p)), t)
 			return
+		}
+		if q.between() {
+			q.from = q.pos
 		}
 		q.lastByte = t
 		if !q.draft.open {
 			q.draft.open, q.draft.start, q.draft.bytes = true, t, 0
 			q.draft.begin(0)
 		}
-		n := 0
-		if q.inBulk {
+		n, argument := 0, q.inBulk
+		if argument {
 			n = c.readArgument(p, t)
 		} else {
 			n = c.readLine(p, t)
 		}
+		q.pos += uint64(n)
+		c.markRequest(p[:n], argument)
 		p = p[n:]
 		if c.over || c.fit == fitNo {
 			return
@@ -213,6 +222,7 @@ func (c *conn) inline(text []byte, t time.Duration) {
 	q.array = false
 	for w := (splitter{rest: text}); w.next(); {
 		q.draft.argument(c.shared.commands, w.word[:min(len(w.word), MaxArgument)], uint64(len(w.word)))
+		c.markWord(q.from+uint64(cap(text)-cap(w.word)), uint64(len(w.word)))
 		if q.draft.next == 1 && q.draft.command == nil && (q.strict || q.draft.operation == "") {
 			c.requestsOutOfStep()
 			return
@@ -262,6 +272,7 @@ func unquote(p []byte) []byte {
 // skipRequests takes n bytes that were not captured.
 func (c *conn) skipRequests(n uint64, t time.Duration) {
 	q := &c.requests
+	defer func() { q.pos += n }()
 	if q.lost {
 		c.extendCut(n, t)
 		return
@@ -282,6 +293,7 @@ func (c *conn) skipRequests(n uint64, t time.Duration) {
 func (c *conn) cutRequest(n uint64, t time.Duration) {
 	q := &c.requests
 	q.lastByte = t
+	c.markCut(c.client)
 	if q.draft.open {
 		q.draft.bytes += n
 		q.draft.cut = true

@@ -42,7 +42,7 @@ func (s *shared) open(start protocol.Start) *conn {
 		c = &conn{shared: s}
 		c.dialogue = protocol.NewDialogue(&s.waiting, c.report)
 	}
-	c.joined, c.queuedDB = start.Joined, noDB
+	c.joined, c.queuedDB, c.passing, c.hidden = start.Joined, noDB, start.Base, start.Base
 	return c
 }
 
