@@ -151,14 +151,28 @@ func describe(r *model.Request) string {
 	return s
 }
 
-func TestConnection(t *testing.T) {
-	consume := []step{up(call(1, basicConsume, int16(0), "jobs", "c1", int8(0), []byte(nil))), down(call(1, basicConsumeOK, "c1"))}
+// script is what passes behind the opening of a connection and what is to be reported, a line each.
+type script struct {
+	name  string
+	steps []step
+	want  string
+}
+
+func play(t *testing.T, scripts []script) {
+	t.Helper()
+	for _, c := range scripts {
+		t.Run(c.name, func(t *testing.T) {
+			got := run(protocol.Start{}, opened(c.steps...)...)
+			if s := strings.Join(got[min(opening, len(got)):], "\n"); s != c.want {
+				t.Errorf("got\n%s\nwant\n%s", s, c.want)
+			}
+		})
+	}
+}
+
+func TestPublish(t *testing.T) {
 	confirm := []step{up(call(1, confirmSelect, int8(0))), down(ok(1, confirmSelect))}
-	for _, c := range []struct {
-		name  string
-		steps []step
-		want  string
-	}{
+	play(t, []script{
 		{"a publish without confirmation has no answer", []step{up(publish(1, "logs", "info", 12))},
 			"basic.publish ok one-way= op=publish to=logs key=info messages=1 body=12"},
 		{"the default exchange is the queue", []step{up(publish(1, "", "jobs", 0))},
@@ -182,6 +196,12 @@ func TestConnection(t *testing.T) {
 			up(call(1, basicPublish, int16(0), "x", "nowhere", int8(1)), message(1, 3, 9)),
 			down(call(1, basicReturn, int16(312), "NO_ROUTE", "x", "nowhere"), message(1, 3, 9))},
 			"basic.publish ok one-way= op=publish to=x key=nowhere messages=1 body=3\nbasic.return error one-way= to=x key=nowhere messages=1 body=3 error=NO_ROUTE"},
+	})
+}
+
+func TestDeliver(t *testing.T) {
+	consume := []step{up(call(1, basicConsume, int16(0), "jobs", "c1", int8(0), []byte(nil))), down(call(1, basicConsumeOK, "c1"))}
+	play(t, []script{
 		{"a delivery ends with its ack", append(consume, down(deliver(1, 1, "c1", "", "jobs", 7)), up(ack(1, 1, 0))),
 			"basic.consume ok to=jobs\nbasic.deliver ok op=receive to=jobs key=jobs messages=1 body=7"},
 		{"deliveries that are rejected", append(consume, down(deliver(1, 1, "c1", "", "jobs", 7), deliver(1, 2, "c1", "", "jobs", 7)), up(call(1, basicReject, int64(2), int8(0)), call(1, basicNack, int64(0), int8(1)))),
@@ -198,6 +218,11 @@ func TestConnection(t *testing.T) {
 			up(call(1, basicGet, int16(0), "jobs", int8(1))), down(call(1, basicGetEmpty, ""))},
 			"basic.get ok op=receive to=jobs key=k messages=1 body=20\nbasic.get ok op=receive to=jobs messages=0"},
 		{"an ack of what was got is a request of its own", []step{up(ack(1, 1, 0))}, "basic.ack ok one-way= op=ack"},
+	})
+}
+
+func TestMethods(t *testing.T) {
+	play(t, []script{
 		{"methods and their answers", []step{
 			up(call(1, queueDeclare, int16(0), "", int8(0), []byte(nil))), down(call(1, queueDeclareOK, "amq.gen-1", int32(0), int32(0))),
 			up(call(1, exchangeDeclare, int16(0), "e", "fanout", int8(0), []byte(nil))), down(ok(1, exchangeDeclare)),
@@ -208,6 +233,13 @@ func TestConnection(t *testing.T) {
 			"queue.declare ok to=amq.gen-1\nexchange.declare ok to=e\nqueue.bind ok to=q key=k\nexchange.unbind ok to=e key=k\nqueue.purge ok to=q\ntx.select ok"},
 		{"no answer is due where none is wanted", []step{up(call(1, queueDeclare, int16(0), "q", int8(16), []byte(nil)), call(1, exchangeDeclare, int16(0), "e", "fanout", int8(16), []byte(nil)), call(1, exchangeDelete, int16(0), "e", int8(2)), call(1, queueDelete, int16(0), "q", int8(4)))},
 			"queue.declare ok one-way= to=q\nexchange.declare ok one-way= to=e\nexchange.delete ok one-way= to=e\nqueue.delete ok one-way= to=q"},
+	})
+}
+
+func TestErrorsAndEnds(t *testing.T) {
+	consume := []step{up(call(1, basicConsume, int16(0), "jobs", "c1", int8(0), []byte(nil))), down(call(1, basicConsumeOK, "c1"))}
+	confirm := []step{up(call(1, confirmSelect, int8(0))), down(ok(1, confirmSelect))}
+	play(t, []script{
 		{"an error closes the channel and is the answer", []step{
 			up(call(1, exchangeDeclare, int16(0), "e", "fanout", int8(0), []byte(nil))), down(call(1, channelClose, int16(406), "PRECONDITION_FAILED - s3cret", int16(40), int16(10))), up(ok(1, channelClose))},
 			"exchange.declare error to=e error=PRECONDITION_FAILED\nchannel.close ok"},
@@ -235,14 +267,7 @@ func TestConnection(t *testing.T) {
 			"queue.delete incomplete reason=connection_closed to=q"},
 		{"the broker cancels a consumer", append(consume, down(call(1, basicCancel, "c1", int8(1)))),
 			"basic.consume ok to=jobs\nbasic.cancel ok one-way= to=jobs"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			got := run(protocol.Start{}, opened(c.steps...)...)
-			if s := strings.Join(got[min(opening, len(got)):], "\n"); s != c.want {
-				t.Errorf("got\n%s\nwant\n%s", s, c.want)
-			}
-		})
-	}
+	})
 }
 
 func TestOpening(t *testing.T) {

@@ -132,18 +132,32 @@ func describe(r *model.Request) string {
 	return s
 }
 
-func TestRequests(t *testing.T) {
+// script is what passes on a connection and what is to be reported, a line each.
+type script struct {
+	name  string
+	steps []step
+	want  string
+}
+
+func play(t *testing.T, scripts []script) {
+	t.Helper()
+	for _, c := range scripts {
+		t.Run(c.name, func(t *testing.T) {
+			if got := strings.Join(run(protocol.Start{}, c.steps...), "\n"); got != c.want {
+				t.Errorf("got\n%s\nwant\n%s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestProduceAndFetch(t *testing.T) {
 	produce1 := produce(1, 1, "orders", batch(5, 100, 0))
 	fetch := request(1, 4, 8, "app").i32(-1).i32(500).i32(1).i32(1 << 20).i8(0).i32(1).str("orders").i32(1).i32(2).i64(77).i32(1 << 20).framed()
 	fetched := func(records []byte) []byte {
 		return response(8).i32(0).i32(1).str("orders").i32(1).i32(2).i16(0).i64(90).i64(90).i32(-1).bytes(records).framed()
 	}
 	incremental := request(1, 11, 9, "app").i32(-1).i32(500).i32(1).i32(1 << 20).i8(0).i32(55).i32(3).i32(0).i32(0).str("").framed()
-	for _, c := range []struct {
-		name  string
-		steps []step
-		want  string
-	}{
+	play(t, []script{
 		{
 			"a produce request and its answer", []step{up(produce1), down(produced(1, 0, 42, "orders"))},
 			"Produce v7 #1 ok op=send client=app topic=orders topics=1 partition=3 messages=5 offset=42 body=161",
@@ -195,6 +209,12 @@ func TestRequests(t *testing.T) {
 			"an error of the whole fetch", []step{up(incremental), down(response(9).i32(0).i16(71).i32(55).i32(0).framed())},
 			"Fetch v11 #9 error op=poll client=app messages=0 error=INVALID_FETCH_SESSION_EPOCH",
 		},
+	})
+}
+
+func TestMatching(t *testing.T) {
+	produce1 := produce(1, 1, "orders", batch(5, 100, 0))
+	play(t, []script{
 		{
 			"answers go to requests by their number", []step{up(request(12, 0, 20, "a").str("g").i32(1).str("m").framed(), request(13, 0, 21, "a").str("g").str("m").framed()), down(response(20).i16(27).framed(), response(21).i16(0).framed())},
 			"Heartbeat v0 #20 error client=a group=g error=REBALANCE_IN_PROGRESS\nLeaveGroup v0 #21 ok client=a group=g",
@@ -222,6 +242,11 @@ func TestRequests(t *testing.T) {
 			},
 			"Heartbeat v4 #2 error client=x group=grp error=UNKNOWN_MEMBER_ID",
 		},
+	})
+}
+
+func TestGroupsAndTopics(t *testing.T) {
+	play(t, []script{
 		{
 			"a coordinator of a group", []step{up(request(10, 1, 3, "x").str("grp").i8(0).framed()), down(response(3).i32(0).i16(15).i16(-1).i32(-1).str("").i32(-1).framed())},
 			"FindCoordinator v1 #3 error client=x group=grp error=COORDINATOR_NOT_AVAILABLE",
@@ -248,6 +273,12 @@ func TestRequests(t *testing.T) {
 			},
 			"Metadata v12 #6 ok client=x topic=orders topics=1\nFetch v13 #7 error op=poll client=x topic=orders topics=1 messages=0 error=UNKNOWN_TOPIC_ID",
 		},
+	})
+}
+
+func TestUnknownAndSASL(t *testing.T) {
+	produce1 := produce(1, 1, "orders", batch(5, 100, 0))
+	play(t, []script{
 		{
 			"an unknown key is matched and called by its number", []step{up(produce1, request(99, 3, 7, "x").str("topic").framed()), down(produced(1, 0, 42, "orders"), response(7).i16(3).framed())},
 			"Produce v7 #1 ok op=send client=app topic=orders topics=1 partition=3 messages=5 offset=42 body=161\nApiKey99 v3 #7 ok",
@@ -281,13 +312,7 @@ func TestRequests(t *testing.T) {
 			"ControlledShutdown 0 has no client id", []step{up(produce1, new(builder).i16(7).i16(0).i32(30).i32(1).framed()), down(produced(1, 0, 42, "orders"), response(30).i16(77).i32(0).framed())},
 			"Produce v7 #1 ok op=send client=app topic=orders topics=1 partition=3 messages=5 offset=42 body=161\nControlledShutdown v0 #30 error error=STALE_BROKER_EPOCH",
 		},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if got := strings.Join(run(protocol.Start{}, c.steps...), "\n"); got != c.want {
-				t.Errorf("got\n%s\nwant\n%s", got, c.want)
-			}
-		})
-	}
+	})
 }
 
 func TestGaps(t *testing.T) {
