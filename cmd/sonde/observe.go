@@ -169,7 +169,11 @@ func (f *observeFlags) recording(stop func()) (*recording.Recorder, func() error
 
 // result is the error of the observation, or of the writing of what it gave.
 func (f *observeFlags) result(err error, sink *observeSink) error {
-	if werr := sink.out.Err(); werr != nil && !errors.Is(werr, syscall.EPIPE) {
+	werr := sink.out.Err()
+	if werr == nil {
+		werr = sink.written
+	}
+	if werr != nil && !errors.Is(werr, syscall.EPIPE) {
 		return fmt.Errorf("write output: %w", werr)
 	}
 	if errors.Is(err, context.Canceled) {
@@ -272,6 +276,9 @@ func (f *observeFlags) sink(e env) (*observeSink, error) {
 		s.tail = &lastLines{out: e.stdout, limit: f.last}
 		out = s.tail
 		s.keep = true
+	} else if f.read == "" {
+		s.ahead = newAhead(e.stdout)
+		out = s.ahead
 	}
 	s.out, err = f.writer(e, out, s.clock.now)
 	return s, err
@@ -303,6 +310,9 @@ type observeSink struct {
 	shown  int
 	lost   uint64
 	stop   func()
+
+	ahead   *ahead // between out and stdout, nil when there is no ring to hold up
+	written error  // of ahead
 
 	progress     *progress // of the reading of a file, nil for live
 	progressText func() string
@@ -356,7 +366,7 @@ func (s *observeSink) Tick(time.Duration) {
 	} else {
 		s.out.Flush()
 	}
-	if s.out.Err() != nil {
+	if s.out.Err() != nil || s.ahead != nil && s.ahead.failed.Load() != nil {
 		s.stop()
 	}
 }
@@ -365,6 +375,9 @@ func (s *observeSink) finish() {
 	s.out.Flush()
 	if s.tail != nil {
 		s.tail.flush()
+	}
+	if s.ahead != nil {
+		s.written = s.ahead.close()
 	}
 }
 
