@@ -42,7 +42,7 @@ type Framer struct {
 }
 
 // keptBuffer is the number of bytes that an idle direction keeps for its next frame: there are thousands of connections.
-const keptBuffer = 4 << 10
+const keptBuffer = 1 << 10
 
 // Lost reports whether the direction is out of step: what is fed is passed over.
 func (f *Framer) Lost() bool { return f.lost }
