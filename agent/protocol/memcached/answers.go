@@ -18,7 +18,9 @@ type answers struct {
 	inBlock bool
 	left    uint64
 	lost    bool
-	cut     bool // lost inside an answer whose first word is known
+	cut     bool   // lost inside an answer whose first word is known
+	pos     uint64 // of the next byte
+	from    uint64 // of the line or data block at hand
 	answer  answer
 }
 
@@ -85,6 +87,9 @@ func (c *text) feedAnswer(p []byte, t time.Duration) int {
 	if !a.inBlock {
 		text, n, done := a.line.take(p, maxAnswer)
 		a.answer.bytes += uint64(n)
+		if done {
+			c.markAnswer(text, a.pos+uint64(n)-1)
+		}
 		if done && !c.answerLine(text) {
 			c.answersOutOfStep()
 			return len(p)
@@ -203,6 +208,7 @@ func (c *text) skipAnswer(n uint64, t time.Duration) {
 			c.endBlock()
 		}
 	default:
+		c.markCut(c.client.Other())
 		a.cut = a.open && a.answer.word != ""
 		c.loseAnswers()
 	}

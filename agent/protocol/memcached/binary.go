@@ -169,6 +169,7 @@ func (c *frames) request(f *protocol.Frame) {
 	if len(f.Head) < headerSize {
 		return
 	}
+	c.markRequest(f)
 	p := f.Head
 	c.fitness = protocol.FitYes
 	r := request{opcode: p[1], token: binary.BigEndian.Uint32(p[12:]), start: f.Start, end: f.End, bytes: f.Size, quiet: isQuiet(p[1])}
@@ -226,6 +227,7 @@ func (c *frames) response(f *protocol.Frame) {
 	if len(f.Head) < headerSize {
 		return
 	}
+	c.markResponse(f)
 	op, token := f.Head[1], binary.BigEndian.Uint32(f.Head[12:])
 	at := 0
 	for r := c.queue.At(at); r != nil && (r.opcode != op || r.token != token); r = c.queue.At(at) {

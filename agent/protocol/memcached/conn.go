@@ -22,6 +22,8 @@ type dialect interface {
 	pending() int
 	fit() protocol.Fit
 	release()
+	stand(at [2]uint64)
+	mark(d protocol.Dir)
 }
 
 // conn follows one connection. It implements protocol.Parser.
@@ -38,6 +40,9 @@ type conn struct {
 	first   []byte // of the turn, while nothing is known
 	firstAt time.Duration
 	passed  bool // nothing can be told from this turn
+
+	passing [2]uint64 // position of each direction's next byte
+	hidden  [2]uint64 // up to where a recording knows of what was not read
 }
 
 // Fit implements protocol.Parser.
@@ -65,6 +70,12 @@ func (c *conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 		return
 	}
 	c.begin(d)
+	c.passing[d] += uint64(len(p))
+	c.feed(d, p, t)
+	c.mark(d)
+}
+
+func (c *conn) feed(d protocol.Dir, p []byte, t time.Duration) {
 	if c.dialect != nil {
 		c.dialect.feed(d, p, t)
 		return
@@ -86,8 +97,9 @@ func (c *conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	}
 	first := c.first[:before]
 	if c.first = nil; c.role(d, guess, binary) {
-		c.Feed(d, first, c.firstAt)
-		c.Feed(d, p, t)
+		c.stand(d, uint64(before+len(p)))
+		c.feed(d, first, c.firstAt)
+		c.feed(d, p, t)
 	}
 }
 
@@ -102,9 +114,11 @@ func (c *conn) Skip(d protocol.Dir, n uint64, t time.Duration) {
 	}
 	if c.dialect == nil {
 		c.passed = true
-		return
+	} else {
+		c.dialect.skip(d, n, t)
 	}
-	c.dialect.skip(d, n, t)
+	c.passing[d] += n
+	c.mark(d)
 }
 
 // begin notices a new turn.
@@ -114,6 +128,7 @@ func (c *conn) begin(d protocol.Dir) {
 	}
 	if c.dialect == nil {
 		c.settle(c.last)
+		c.hidePassed(c.last)
 	}
 	c.started, c.last = true, d
 	if c.dialect != nil {
@@ -136,6 +151,7 @@ func (c *conn) settle(d protocol.Dir) {
 	}
 	first := c.first
 	if c.first = nil; c.role(d, guess, binary) {
+		c.stand(d, uint64(len(first)))
 		c.dialect.feed(d, first, c.firstAt)
 	}
 }

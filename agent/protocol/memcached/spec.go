@@ -13,7 +13,9 @@ import (
 func Spec() protocol.Spec {
 	return protocol.Spec{Protocol: model.ProtocolMemcached, ClientFirst: true, Probe: probe, Setup: func(env *protocol.Env) func(protocol.Start) protocol.Parser {
 		s := &shared{env: env}
-		return func(start protocol.Start) protocol.Parser { return &conn{shared: s, joined: start.Joined} }
+		return func(start protocol.Start) protocol.Parser {
+			return &conn{shared: s, joined: start.Joined, passing: start.Base, hidden: start.Base}
+		}
 	}}
 }
 

@@ -76,8 +76,10 @@ type text struct {
 	strict   bool // was out of step
 	cut      bool // lost inside the last request that waits
 	lastByte time.Duration
-	noReply  bool // a command without answer was the last
-	over     bool // it became a log (watch)
+	noReply  bool   // a command without answer was the last
+	over     bool   // it became a log (watch)
+	pos      uint64 // of the client's next byte
+	from     uint64 // of the line or data block at hand
 
 	answers answers
 }
@@ -103,6 +105,8 @@ func (c *text) release()          { c.dialogue.Release() }
 
 func (c *text) close(e protocol.Close) {
 	c.closed = e.Time
+	c.markCut(c.client)
+	c.markCut(c.client.Other())
 	if c.open && c.command.operation != "" && !c.lost {
 		c.end(c.lastByte)
 	}
@@ -116,21 +120,35 @@ func (c *text) close(e protocol.Close) {
 func (c *text) feed(d protocol.Dir, p []byte, t time.Duration) {
 	for len(p) > 0 && !c.over && c.fitness != protocol.FitNo {
 		if d == c.client {
-			p = p[c.feedCommand(p, t):]
+			block := c.inBlock
+			n := c.feedCommand(p, t)
+			c.pos += uint64(n)
+			c.markPassed(d, block)
+			p = p[n:]
 		} else {
-			p = p[c.feedAnswer(p, t):]
+			block := c.answers.inBlock
+			n := c.feedAnswer(p, t)
+			c.answers.pos += uint64(n)
+			c.markPassed(d, block)
+			p = p[n:]
 		}
+	}
+	if c.over {
+		c.passOver(d, uint64(len(p)))
 	}
 }
 
 func (c *text) skip(d protocol.Dir, n uint64, t time.Duration) {
 	if c.over {
+		c.passOver(d, n)
 		return
 	}
 	if d == c.client {
 		c.skipCommand(n, t)
+		c.pos += n
 	} else {
 		c.skipAnswer(n, t)
+		c.answers.pos += n
 	}
 }
 
@@ -178,6 +196,7 @@ func (c *text) feedCommand(p []byte, t time.Duration) int {
 	text, n, done := c.line.take(p, MaxLine)
 	c.command.bytes += uint64(n)
 	if done {
+		c.markCommand(text, c.pos+uint64(n)-1)
 		c.commandLine(text, t)
 	}
 	return n
@@ -243,6 +262,7 @@ func (c *text) skipCommand(n uint64, t time.Duration) {
 
 // cutCommand is called when it is lost where the next command begins. The command at hand will be answered: it waits.
 func (c *text) cutCommand(n uint64, t time.Duration) {
+	c.markCut(c.client)
 	if c.open {
 		c.command.bytes += n
 		if !c.inBlock {
