@@ -20,10 +20,10 @@ const (
 func Spec() protocol.Spec {
 	return protocol.Spec{Protocol: model.ProtocolMongoDB, Probe: probe, Setup: func(env *protocol.Env) func(protocol.Start) protocol.Parser {
 		s := &shared{env: env, strings: map[string]string{}}
-		return func(protocol.Start) protocol.Parser {
+		return func(start protocol.Start) protocol.Parser {
 			c := &conn{shared: s, waiting: protocol.NewByID[uint32, request](maxWaiting)}
 			for d := range c.framer {
-				c.framer[d] = protocol.Framer{Size: size, Keep: MaxHead, Take: func(f *protocol.Frame) { c.take(protocol.Dir(d), f) }}
+				c.framer[d] = protocol.Framer{Size: size, Keep: MaxHead, Pos: start.Base[d], Take: func(f *protocol.Frame) { c.take(protocol.Dir(d), f) }}
 			}
 			return c
 		}
@@ -96,6 +96,9 @@ func (c *conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	if f.Lost() && c.fit == protocol.FitOpen {
 		c.fit = protocol.FitNo
 	}
+	if m := c.shared.env.Marks; m != nil {
+		f.Mark(m, d, protocol.FillAll)
+	}
 }
 
 // Skip implements protocol.Parser.
@@ -147,6 +150,9 @@ func (c *conn) giveUp(reason string) {
 func (c *conn) take(d protocol.Dir, f *protocol.Frame) {
 	if len(f.Head) < headerSize || c.fit == protocol.FitNo { // its length alone was seen, or it is behind what is no message
 		return
+	}
+	if c.shared.env.Marks != nil {
+		c.shared.mark(d, f)
 	}
 	h := parseHeader(f.Head)
 	m := &c.shared.message
