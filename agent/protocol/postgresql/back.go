@@ -100,10 +100,16 @@ func (c *conn) takeBack(f *protocol.Frame) {
 	if kind == 'S' {
 		c.parameter(body)
 	}
+	if e == nil && c.hasLead && c.flushed && kind != 'A' && kind != 'N' && kind != 'S' {
+		c.flushLead()
+		e = c.queue.Front()
+	}
 	if e == nil || kind == 'A' && e.response == 0 {
 		return
 	}
-	e.answer(f)
+	if kind != 'Z' || e.syncs > 0 || rank(e.command) < 0 { // else the Sync was sent when the error was there
+		e.answer(f)
+	}
 	switch kind {
 	case 'D':
 		e.seen++
@@ -115,6 +121,9 @@ func (c *conn) takeBack(f *protocol.Frame) {
 		if len(c.unconfirmed) > 0 {
 			c.unconfirmed = c.unconfirmed[:copy(c.unconfirmed, c.unconfirmed[1:])]
 		}
+		c.replied(e)
+	case '2', '3', 'n', 'T':
+		c.replied(e)
 	case 'G', 'W':
 		if kind == 'G' { // the answer is what comes when the client has sent its data
 			e.response = 0
@@ -125,7 +134,7 @@ func (c *conn) takeBack(f *protocol.Frame) {
 	case 'I':
 		c.completed(e)
 	case 's':
-		e.tag, e.known, e.rows[tagReturned] = tagReturned, true, e.seen
+		e.tag, e.known, e.rows[tagReturned], e.told = tagReturned, true, e.seen, e.seen
 		c.completed(e)
 	case 'E':
 		c.failure(body)
@@ -173,15 +182,19 @@ func (e *exchange) complete(body []byte) {
 		return
 	}
 	e.done++
+	rows := e.seen - e.told
+	e.told = e.seen
 	i := bytes.LastIndexByte(s, ' ')
 	n, counted := number(s[i+1:])
 	if i < 0 || !counted {
-		e.tag, e.known = tagNone, false
+		if e.tag, e.known = tagReturned, rows > 0; e.known { // SHOW, EXPLAIN
+			e.rows[tagReturned] += rows
+		}
 		return
 	}
 	e.tag = tagAffected
 	word, _, _ := bytes.Cut(s, []byte(" "))
-	if e.seen > 0 && string(word) != "COPY" || n == 0 && string(word) == "SELECT" || string(word) == "FETCH" { // CREATE TABLE AS has the tag of a SELECT
+	if rows > 0 && string(word) != "COPY" || n == 0 && string(word) == "SELECT" || string(word) == "FETCH" { // CREATE TABLE AS has the tag of a SELECT
 		e.tag = tagReturned
 	}
 	e.known = true
@@ -196,6 +209,13 @@ func number(b []byte) (n uint64, ok bool) {
 		n = n*10 + uint64(d-'0')
 	}
 	return n, len(b) > 0
+}
+
+// replied is called when a message of a lead was answered. One that no Sync ends is over when all of them are.
+func (c *conn) replied(e *exchange) {
+	if e.replies--; e.replies == 0 && e.syncs == 0 && rank(e.command) >= 0 {
+		c.finish()
+	}
 }
 
 // completed is called when a statement has ended. An Execute that no Sync follows directly is done.

@@ -76,6 +76,7 @@ type conn struct {
 	most     int      // that the queue has held since it was empty
 	lead     exchange // messages of the client since the last Execute
 	hasLead  bool
+	flushed  bool // a Flush is the last message of the lead: the server answers it
 	inGroup  bool // requests since the last Sync
 	groups   uint32
 	turn     uint32 // of the client

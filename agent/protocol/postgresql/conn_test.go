@@ -246,6 +246,11 @@ func TestQueries(t *testing.T) {
 		{"several statements in one", []step{req(query("SELECT 1; SELECT 2")),
 			resp(columns, row("1"), complete("SELECT 1"), columns, row("2"), complete("SELECT 1"), idle)},
 			"Query [SELECT ?; SELECT ?] rows=2 batch=2 ok"},
+		{"rows are of the kind of the last statement", []step{req(query("SELECT 1; INSERT INTO t VALUES (1), (2)")),
+			resp(columns, row("1"), complete("SELECT 1"), complete("INSERT 0 2"), idle)},
+			"Query [SELECT ?; INSERT INTO t VALUES (?), (?)] rows=2 affected batch=2 ok"},
+		{"rows whose tag has no count are counted", []step{req(query("SHOW ALL")), resp(columns, row("1"), row("2"), complete("SHOW"), idle)},
+			"Query [SHOW ALL] rows=2 ok"},
 		{"an error", []step{req(query("SELECT * FROM x")), resp(errorResponse("ERROR", "42P01"), idle)},
 			"Query [SELECT * FROM x] error 42P01 undefined_table"},
 		{"a warning is no error", []step{req(query("SELECT 1")), resp(message('N', "SWARNING\x00C01000\x00\x00"), columns, row("1"), complete("SELECT 1"), idle)},
@@ -307,10 +312,23 @@ func TestStatements(t *testing.T) {
 			req(parse("", "SELECT $1"), bind("", ""), execute(""), syncing), resp(parsed, bound, row("1"), row("2"), suspended, ready("T")),
 			req(execute(""), syncing), resp(row("3"), complete("SELECT 1"), ready("T"))},
 			"Execute [SELECT $1] rows=2 ok\nExecute [SELECT $1] rows=1 ok"},
-		{"a flush does not end a request", []step{
-			req(parse("", "SELECT $1"), describe("S", ""), flushing), resp(parsed, noData),
+		{"a flush whose answer is waited for ends a request", []step{
+			req(parse("", "SELECT $1"), describe("S", ""), flushing), resp(parsed, message('t', int16s(0)), noData),
 			req(bind("", ""), execute(""), syncing), resp(bound, row("1"), complete("SELECT 1"), idle)},
-			"Execute [SELECT $1] rows=1 ok"},
+			"Parse [SELECT $1] ok\nExecute [SELECT $1] rows=1 ok"},
+		{"a flush that nobody waits for ends none", []step{
+			req(parse("", "SELECT $1"), bind("", ""), describe("P", ""), flushing, execute(""), flushing),
+			resp(parsed, bound, noData, complete("SELECT 0")), req(syncing), resp(idle)},
+			"Execute [SELECT $1] rows=0 ok"},
+		{"an error behind a flush belongs to what was flushed", []step{
+			req(parse("a", "SELECT $1 FROM x"), describe("S", "a"), flushing), resp(errorResponse("ERROR", "42P01")), req(syncing), resp(idle),
+			req(query("SELECT 1")), resp(columns, row("1"), complete("SELECT 1"), idle)},
+			"Parse [SELECT $1 FROM x] error 42P01 undefined_table\nQuery [SELECT ?] rows=1 ok"},
+		{"a query takes the place of the sync behind a flush", []step{
+			req(parse("", "SELECT a"), describe("S", ""), flushing), resp(parsed, message('t', int16s(0)), columns),
+			req(query("COPY t FROM STDIN")), resp(message('G', "\x00", int16s(1), int16s(0))),
+			req(message('d', "1\n"), message('c')), resp(complete("COPY 1"), idle)},
+			"Parse [SELECT a] ok\nQuery [COPY t FROM STDIN] rows=1 affected ok"},
 		{"named portals", []step{
 			req(parse("a", "SELECT $1"), parse("b", "SELECT $2"), bind("p", "a"), bind("q", "b"), execute("p"), execute("q"), syncing),
 			resp(parsed, parsed, bound, bound, complete("SELECT 0"), complete("SELECT 0"), idle)},

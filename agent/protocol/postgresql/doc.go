@@ -20,7 +20,7 @@
 //     so that Parse, Bind, Execute is one; it ends with its CommandComplete, EmptyQueryResponse or PortalSuspended, the last
 //     one before a Sync with ReadyForQuery. The Sync belongs to it.
 //   - What comes between two Syncs without an Execute is one request, called after its most telling message: Parse, else
-//     Describe, Bind, Close. A Sync alone is none.
+//     Describe, Bind, Close. So is what a Flush ends, when the answer comes before the client goes on. A Sync alone is none.
 //   - FunctionCall.
 //
 // COPY belongs to the request that began it: data in both directions is counted. What an error made the server skip up to
@@ -31,7 +31,7 @@
 //
 // Status is the SQLSTATE of an ErrorResponse; it is an error unless its class is 00 or 01. Message is the name of the
 // condition. Rows comes from the tag of CommandComplete (summed over the statements of a Query that are of the kind of
-// the last), for a suspended portal from the rows seen. The text of an Execute is that of the statement its portal was bound to; what was
+// the last), for a suspended portal and where the tag has no count from the rows seen. The text of an Execute is that of the statement its portal was bound to; what was
 // prepared before sonde looked, or pushed out of the MaxStatements kept, is unknown: Query is "". User and Namespace
 // come from the StartupMessage; after joining in the middle they are unknown.
 //

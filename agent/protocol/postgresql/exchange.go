@@ -41,6 +41,7 @@ type exchange struct {
 	group, turn uint32 // that it belongs to
 	silent      bool   // a Sync alone: there is nothing to report
 	todo, syncs int    // Executes and Syncs (or their like) whose end is still to come
+	replies     int    // due to the messages of a lead
 
 	start, requestEnd time.Duration
 	response, end     time.Duration
@@ -52,6 +53,7 @@ type exchange struct {
 	tag               tag // of the last that did
 	rows              [3]uint64
 	seen              uint64 // DataRows
+	told              uint64 // those of them whose statement has completed
 	known             bool   // rows are
 }
 

@@ -248,6 +248,8 @@ func (c *conn) addLead(f *protocol.Frame, command string) {
 		c.lead.command = command
 	}
 	c.lead.extend(f)
+	c.lead.replies++
+	c.flushed = false
 }
 
 func rank(command string) int {
@@ -311,7 +313,7 @@ func (c *conn) endLead() {
 	c.push(e)
 }
 
-// flushLead does the same when a Query takes the place of the Sync; the Query's ReadyForQuery ends both.
+// flushLead does the same without a Sync: a Query takes its place, or the answers come because of a Flush.
 func (c *conn) flushLead() {
 	if c.hasLead {
 		e := c.lead
@@ -323,6 +325,7 @@ func (c *conn) flushLead() {
 func (c *conn) flush(f *protocol.Frame) {
 	if c.hasLead {
 		c.lead.extend(f)
+		c.flushed = true
 	} else if last := c.newest(); last != nil {
 		last.extend(f)
 	}
