@@ -145,7 +145,7 @@ func (k *Kit) mariadb(s *Server, port string) (*exec.Cmd, error) {
 		return nil, fmt.Errorf("mariadb-install-db: %w\n%s", err, out)
 	}
 	sql := filepath.Join(s.Dir, "init.sql")
-	text := "CREATE DATABASE shop; CREATE USER app@'127.0.0.1'; GRANT ALL ON *.* TO app@'127.0.0.1';\n"
+	text := "CREATE DATABASE shop;\nCREATE USER app@'127.0.0.1';\nGRANT ALL ON *.* TO app@'127.0.0.1';\n" // one on a line: it takes no more
 	if err := os.WriteFile(sql, []byte(text), 0o644); err != nil {
 		return nil, err
 	}

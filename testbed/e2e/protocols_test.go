@@ -136,6 +136,15 @@ func with(pairs ...string) func(*harness.Event) bool {
 	}
 }
 
+// numberedKey picks the requests whose text is prefix and a number below n, with what the sanitizer leaves of a value behind it.
+func numberedKey(prefix string, n int) func(*harness.Event) bool {
+	return func(e *harness.Event) bool {
+		rest, found := strings.CutPrefix(e.Attributes.Text("db.query.text"), prefix)
+		i, err := strconv.Atoi(strings.TrimRight(rest, " ?"))
+		return found && err == nil && i < n
+	}
+}
+
 // named checks that both processes of every request are known.
 func named(t testing.TB, events []harness.Event, server string) {
 	t.Helper()

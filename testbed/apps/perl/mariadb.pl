@@ -19,6 +19,7 @@ sub run {
 }
 
 my %steps = (
+    ready    => sub { return },
     prepare  => sub { $kept = $db->prepare("SELECT name, price FROM items WHERE id > ?"); return },
     kept     => sub { return map { run($kept, $_) } 1 .. $_[0] },
     prepared => sub { my $st = $db->prepare("SELECT price FROM items WHERE id = ?"); return map { run($st, $_) } 1 .. $_[0] },
