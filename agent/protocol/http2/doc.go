@@ -27,7 +27,7 @@
 // RST_STREAM that gives it up.
 //
 // A call of gRPC is a request with content-type application/grpc, where that is not known an answer with it or with a
-// grpc-status. gRPC-Web is HTTP. Messages are counted by their prefixes in DATA, both ways; FirstMessage is the first byte of
+// grpc-status, or a POST whose data are messages. gRPC-Web is HTTP. Messages are counted by their prefixes in DATA, both ways; FirstMessage is the first byte of
 // the first one of the server. The status is that of the trailers, or of the only HEADERS. A call without one gets the status
 // that gRPC's rules give it (StatusInferred): by the code of a RST_STREAM, where CANCEL at the end of grpc-timeout is
 // DEADLINE_EXCEEDED; UNAVAILABLE after GOAWAY and the end of the connection; else by the HTTP status.
@@ -54,7 +54,8 @@
 //
 // A field that refers to an entry of the table that was not seen is not known: then HeadTruncated is set, a path is "", never
 // that of another request. A block of which nothing is known is a request only where all frames of the client were seen;
-// one of a stream that began before the connection was joined is passed over.
+// one of a stream that began before the connection was joined is passed over. Calls of such a connection mostly have neither
+// method nor status: they are "status_unknown", and "cancelled" where the deadline may have been among what was not seen.
 //
 // # Limits
 //

@@ -142,6 +142,14 @@ func TestJoinedInTheMiddle(t *testing.T) {
 	n := len(calls.calls)
 	calls.call(3, "p.S/M").accept(3).trailers(3, "0").call(5, "p.S/New").accept(5).trailers(5, "7")
 
+	const trailersOnly = ":status= 200\ncontent-type= application/grpc\ngrpc-status= 12"
+	messages := newTalk().begin().call(1, "p.S/M").accept(1).trailers(1, "0")
+	before := len(messages.headers(messages.server, 1, trailersOnly, end).calls)
+	messages.call(3, "p.S/M").data(messages.client, 3, message(3), end).accept(3).data(messages.server, 3, message(4), open).trailers(3, "0")
+	messages.call(5, "p.S/M").data(messages.client, 5, message(3), end).headers(messages.server, 5, trailersOnly, end)
+	messages.call(7, "p.S/M").data(messages.client, 7, message(3), open).reset(messages.client, 7, 8)
+	messages.call(9, "p.S/M").data(messages.client, 9, `{"a": 1}`, end).accept(9).trailers(9, "0")
+
 	runTalks(t, []talkTest{
 		{name: "a path from before is unknown, one that came since is known", start: protocol.Start{Joined: true},
 			talk: &talk{calls: whole.calls[5:]}, // behind the first exchange
@@ -161,7 +169,11 @@ func TestJoinedInTheMiddle(t *testing.T) {
 			}(), want: "GET /a 200 ok"},
 		{name: "the preface, in pieces", start: protocol.Start{Joined: true}, talk: &talk{calls: pieces(whole.calls, 3)},
 			want: strings.Repeat("GET /a 418 ok\n", 3) + "GET /new 200 ok\nGET /new 418 ok"},
-		{name: "calls whose content type is from before are HTTP", start: protocol.Start{Joined: true}, talk: &talk{calls: calls.calls[n:]},
+		{name: "calls whose content type is from before are calls by their messages", start: protocol.Start{Joined: true},
+			talk: &talk{calls: messages.calls[before:]}, close: true,
+			want: "grpc - 200 status -1 messages 1/1 incomplete status_unknown cut\ngrpc - 200 status -1 messages 1/0 incomplete status_unknown cut\n" +
+				"grpc - 0 status -1 messages 1/0 incomplete cancelled CANCEL cut\nPOST - 200 ok cut"},
+		{name: "and HTTP without any", start: protocol.Start{Joined: true}, talk: &talk{calls: calls.calls[n:]},
 			want: "POST - 200 ok cut\nPOST /p.S/New 200 ok cut"},
 		{name: "the preface, all the same", start: protocol.Start{Joined: true}, talk: whole,
 			want: strings.Repeat("GET /a 418 ok\n", 3) + "GET /new 200 ok\nGET /new 418 ok"},

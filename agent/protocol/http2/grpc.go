@@ -45,7 +45,8 @@ func contentOf(b []byte) content {
 	return contentOther
 }
 
-// grpcTimeout reads a grpc-timeout: at most eight digits and a unit. 0 when it is none.
+// grpcTimeout reads a grpc-timeout: at most eight digits and a unit. 0 when it is none; a deadline that had passed when the call
+// was sent is a nanosecond.
 func grpcTimeout(b []byte) time.Duration {
 	if len(b) < 2 || len(b) > 9 {
 		return 0
@@ -72,7 +73,7 @@ func grpcTimeout(b []byte) time.Duration {
 	if unit == time.Hour { // 99,999,999 hours are more than a Duration holds
 		n = min(n, 1<<21)
 	}
-	return time.Duration(n) * unit
+	return max(time.Duration(n)*unit, min(unit, 1))
 }
 
 // grpcMessage decodes a grpc-message: "%" and two digits stand for a byte, anything else for itself.
@@ -159,6 +160,21 @@ func (m *messages) lose() {
 
 func (m *messages) end() { m.ended = true }
 
+// tile tells whether what has passed were messages and nothing else, up to the end of one.
+func (m *messages) tile() bool { return m.count > 0 && !m.missed && m.have == 0 && m.left == 0 }
+
+// tellCall takes a request whose content type refers to a field from before the connection was joined for a call when its data
+// are messages. Else all calls of an old connection were HTTP, and with status 200 a success whatever became of them.
+func (st *stream) tellCall() {
+	ask, answer := &st.calls[0], &st.calls[1]
+	if st.content != contentUnsaid || ask.missed || answer.missed || !ask.tile() && !answer.tile() {
+		return
+	}
+	if m := st.http.Method; m == "POST" || m == "" {
+		st.content = contentGRPC
+	}
+}
+
 // setCall fills in what is known of a call when it is reported.
 func (st *stream) setCall() {
 	r := &st.rpc
@@ -203,6 +219,13 @@ func (c *conn) resetCall(st *stream, code errorCode, t time.Duration) {
 func (st *stream) late(t time.Duration) bool {
 	limit := st.rpc.Timeout
 	return limit > 0 && t-st.request.Start >= limit-limit/100-time.Millisecond
+}
+
+// resetStatusKnown tells whether a RST_STREAM says how a call ended. CANCEL is sent at the deadline too, which may be among the
+// fields that were not seen.
+func (st *stream) resetStatusKnown(code errorCode) bool {
+	deadlineUnseen := st.http.HeadTruncated && st.rpc.Timeout == 0
+	return code != codeUnseen && (code != codeCancel || !deadlineUnseen || st.rpc.Status >= 0)
 }
 
 // unavailable sets the status that a client gives a call whose connection ended.

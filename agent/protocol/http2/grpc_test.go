@@ -117,7 +117,7 @@ func TestFieldsOfACall(t *testing.T) {
 func TestTimeouts(t *testing.T) {
 	for text, want := range map[string]time.Duration{
 		"1H": time.Hour, "2M": 2 * time.Minute, "3S": 3 * time.Second, "4m": 4 * time.Millisecond, "5u": 5 * time.Microsecond, "6n": 6,
-		"99999999S": 99999999 * time.Second, "99999999H": 1 << 21 * time.Hour, "": 0, "S": 0, "1": 0, "1x": 0, "123456789S": 0, "-1S": 0,
+		"99999999S": 99999999 * time.Second, "99999999H": 1 << 21 * time.Hour, "0n": 1, "0x": 0, "": 0, "S": 0, "1": 0, "1x": 0, "123456789S": 0, "-1S": 0,
 	} {
 		if got := grpcTimeout([]byte(text)); got != want {
 			t.Errorf("%q: %v, want %v", text, got, want)

@@ -231,7 +231,8 @@ func (c *conn) reset(d protocol.Dir, id uint32, code errorCode, t time.Duration)
 	c.streams.Take(id)
 	st.doubt = false
 	st.request.ErrorType = code.String()
-	if st.content == contentGRPC && code != codeUnseen {
+	st.tellCall()
+	if st.content == contentGRPC && st.resetStatusKnown(code) {
 		c.resetCall(st, code, t)
 		return
 	}
@@ -286,6 +287,7 @@ func (c *conn) giveUp(st *stream, reason string, t time.Duration) {
 	if st.doubt {
 		reason = "lost"
 	}
+	st.tellCall()
 	if st.content == contentGRPC && !st.grpc {
 		st.unavailable(reason)
 	}
@@ -296,6 +298,9 @@ func (c *conn) giveUp(st *stream, reason string, t time.Duration) {
 // finish reports a request whose answer has ended.
 func (c *conn) finish(st *stream, t time.Duration) {
 	r := &st.request
+	if st.unsure {
+		st.tellCall()
+	}
 	switch {
 	case st.content == contentGRPC:
 		c.finishCall(st)
