@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 //go:embed node/*.js python/*.py perl/*.pl cprog/*.c
@@ -82,6 +83,23 @@ func (k *Kit) Compile(name string) (string, error) {
 		return "", fmt.Errorf("compile %s: %w\n%s", name, err, out)
 	}
 	return bin, nil
+}
+
+// buildGRPC builds the programs of the module below grpc/, which has dependencies of its own: grpc/server and grpc/client.
+func (k *Kit) buildGRPC() error {
+	if _, err := os.Stat(k.Path("grpc/client")); err == nil {
+		return nil
+	}
+	folder, err := exec.Command("go", "list", "-f", "{{.Dir}}", "sonde/testbed/apps").Output()
+	if err != nil {
+		return fmt.Errorf("find testbed/apps: %w", err)
+	}
+	module := filepath.Join(strings.TrimSpace(string(folder)), "grpc")
+	out, err := exec.Command("go", "build", "-C", module, "-o", k.Path("grpc")+"/", "./server", "./client").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build the gRPC programs: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // Close removes the directory. Programs that still run keep running.

@@ -73,6 +73,19 @@ func (k *Kit) Start(kind Kind, host string) (*Server, error) {
 	return startServer(kind, cmd)
 }
 
+// StartH2C starts the Go server so that it speaks HTTP/2 without TLS with clients that begin with it.
+func (k *Kit) StartH2C(host string) (*Server, error) {
+	return startServer("go h2c", k.command(k.Path("goserver"), "-h2c", "-listen", net.JoinHostPort(host, "0")))
+}
+
+// StartGRPC builds, once, and starts the server of gRPC's interoperability tests.
+func (k *Kit) StartGRPC(host string) (*Server, error) {
+	if err := k.buildGRPC(); err != nil {
+		return nil, err
+	}
+	return startServer("grpc", k.command(k.Path("grpc/server"), "-listen", net.JoinHostPort(host, "0")))
+}
+
 // StartActors starts python/actors.py, whose connections change hands, in the given mode.
 func (k *Kit) StartActors(mode, host string) (*Server, error) {
 	port, err := FreePort(host)

@@ -221,7 +221,7 @@ func TestCallsOfAnOlderConnectionAreRightOrUnknown(t *testing.T) {
 	ob := l.observeWith(t, harness.Options{Env: []string{roomyRing}}, s.Port)
 	time.Sleep(500 * time.Millisecond)
 	kill()
-	ob.Await(1<<30, func(e *harness.Event) bool { return e.Type == "request" })
+	time.Sleep(500 * time.Millisecond)
 	got := harness.Tally{}
 	wrong := 0
 	for _, e := range ob.end() {
@@ -229,18 +229,19 @@ func TestCallsOfAnOlderConnectionAreRightOrUnknown(t *testing.T) {
 			continue
 		}
 		a := &e.Attributes
-		got[e.Line("rpc.method", "rpc.response.status_code")]++
+		got[e.Role+" "+e.Protocol]++
 		method, status := a.Text("rpc.method"), a.Text("rpc.response.status_code")
-		incomplete := e.Outcome == "incomplete"
-		if (method != "" && method != "grpc.testing.TestService/UnaryCall") || (status != "OK" && !incomplete) || e.Outcome == "error" {
+		right := e.Protocol == "grpc" && (method == "" || method == "grpc.testing.TestService/UnaryCall") && e.Outcome != "error" &&
+			(status == "OK" || e.Outcome == "incomplete")
+		if !right {
 			if wrong++; wrong < 10 {
-				t.Errorf("never sent: %v", &e)
+				t.Errorf("never sent: %v %v", &e, a.All)
 			}
 		}
 	}
 	t.Logf("%v", got)
 	for _, role := range []string{"client", "server"} {
-		if n := got[role+" ok OK"] + got[role+" ok grpc.testing.TestService/UnaryCall OK"]; n < 100 {
+		if n := got[role+" grpc"]; n < 100 {
 			t.Errorf("%s: %d calls in half a second", role, n)
 		}
 	}

@@ -26,11 +26,12 @@
 // seen, ResponseStart the first byte of the final HEADERS, End the last byte of the frame that ends the stream, or of the
 // RST_STREAM that gives it up.
 //
-// A call of gRPC is a request with content-type application/grpc, where that is not known an answer with it or with a
-// grpc-status, or a POST whose data are messages. gRPC-Web is HTTP. Messages are counted by their prefixes in DATA, both ways; FirstMessage is the first byte of
-// the first one of the server. The status is that of the trailers, or of the only HEADERS. A call without one gets the status
-// that gRPC's rules give it (StatusInferred): by the code of a RST_STREAM, where CANCEL at the end of grpc-timeout is
-// DEADLINE_EXCEEDED; UNAVAILABLE after GOAWAY and the end of the connection; else by the HTTP status.
+// A call of gRPC is a request with content-type application/grpc, where that is not known an answer with it or with a grpc-
+// status, or a POST whose data are messages. gRPC-Web is HTTP. Messages are counted by their prefixes in DATA, both ways;
+// FirstMessage is the first byte of the first one of the server. The status is that of the trailers, or of the only
+// HEADERS. A call without one gets the status that gRPC's rules give it (StatusInferred): by the code of a RST_STREAM,
+// where CANCEL at the end of grpc-timeout is DEADLINE_EXCEEDED; UNAVAILABLE after GOAWAY and the end of the connection;
+// else by the HTTP status.
 //
 // # Outcomes
 //

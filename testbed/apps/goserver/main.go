@@ -24,6 +24,7 @@ import (
 
 func main() {
 	addr := flag.String("listen", "127.0.0.1:0", "address to listen on")
+	h2c := flag.Bool("h2c", false, "HTTP/2 without TLS too, for clients that begin with it")
 	flag.Parse()
 	ln, err := net.Listen("tcp", *addr)
 	if err != nil {
@@ -32,6 +33,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	srv := &http.Server{Handler: routes(), ErrorLog: log.New(io.Discard, "", 0)}
+	if *h2c {
+		srv.Protocols = new(http.Protocols)
+		srv.Protocols.SetHTTP1(true)
+		srv.Protocols.SetUnencryptedHTTP2(true)
+	}
 	context.AfterFunc(ctx, func() { _ = srv.Close() })
 	fmt.Println("listening", ln.Addr())
 	_ = srv.Serve(ln)

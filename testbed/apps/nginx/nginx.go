@@ -17,6 +17,7 @@ type Config struct {
 	Dir       string // holds the configuration, logs and files; must exist
 	Listen    string // "127.0.0.1:8080", "[::1]:8080"
 	Workers   int    // 0 means 1
+	HTTP2     bool   // nothing but HTTP/2: without TLS nginx 1.22 does not tell them apart
 	AccessLog bool   // write Dir/access.log, one "METHOD URI STATUS" a request
 	BigFile   int64  // bytes of /big, a sparse file sent by sendfile; 0 leaves it out
 }
@@ -90,7 +91,7 @@ http {
 	keepalive_timeout 120s;
 	keepalive_requests 1000000000;
 	server {
-		listen %[5]s backlog=4096;
+		listen %[5]s backlog=4096%[7]s;
 		root %[3]s;
 		server_name _;
 %[6]s	}
@@ -102,7 +103,11 @@ func render(c Config) string {
 	if c.AccessLog {
 		log = filepath.Join(c.Dir, "access.log") + " exchange"
 	}
-	return fmt.Sprintf(frame, modulePath, max(1, c.Workers), c.Dir, log, c.Listen, locations())
+	http2 := ""
+	if c.HTTP2 {
+		http2 = " http2"
+	}
+	return fmt.Sprintf(frame, modulePath, max(1, c.Workers), c.Dir, log, c.Listen, locations(), http2)
 }
 
 func locations() string {
