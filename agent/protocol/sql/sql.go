@@ -70,9 +70,7 @@ func New() *Sanitiser { return &Sanitiser{seed: maphash.MakeSeed()} }
 
 // Read sanitises and summarises query, which it does not keep.
 func (s *Sanitiser) Read(query []byte, src Source) Statement {
-	s.lexer = lexer{q: query, src: src, out: s.out[:0], plain: -1}
-	s.summary = summary{sum: s.sum[:0]}
-	s.frames[0].want = wantCommand
+	s.begins(query, src)
 	for s.i < len(s.q) && !s.stop {
 		s.token()
 	}
@@ -92,6 +90,12 @@ func (s *Sanitiser) Read(query []byte, src Source) Statement {
 	st.Summary = s.Intern(s.valid(s.sum, MaxSummary))
 	s.names(&st)
 	return st
+}
+
+func (s *Sanitiser) begins(query []byte, src Source) {
+	s.lexer = lexer{q: query, src: src, out: s.out[:0], plain: -1}
+	s.summary = summary{sum: s.sum[:0]}
+	s.frames[0].want = wantCommand
 }
 
 // asSent returns the query without its SQL commenter comment, when that stands at the end.
