@@ -56,6 +56,8 @@ type DB struct {
 	Query      string // literals replaced by "?"; parameterised text as sent; cut to MaxText
 	Procedure  string // stored procedure, script or function
 	User       string // on session start
+	Statement  string // prepared statement, as the protocol tells it from others: "7", "S_1"; "" for none, and for PostgreSQL's unnamed one
+	RequestID  uint32 // MongoDB: that its answer repeats, 0 for none
 
 	Status       string // SQLSTATE, error number, error prefix; "" when the server gave none
 	Batch        int    // commands in one batch, 0 when it is none

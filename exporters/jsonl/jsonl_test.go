@@ -136,7 +136,7 @@ var requestCases = []struct {
 	{"SQL query", detailWith(model.ProtocolPostgreSQL, func(r *model.Request) {
 		r.DB = &model.DB{
 			System: "postgresql", Command: "Query", Namespace: "shop", Summary: "SELECT cart", Query: "SELECT * FROM cart WHERE id = ?",
-			Rows: 0, RowsKnown: true, User: "app", QueryCut: true,
+			Rows: 0, RowsKnown: true, User: "app", QueryCut: true, Statement: "S_1", RequestID: 7,
 		}
 	})},
 	{"SQL error", detailWith(model.ProtocolMySQL, func(r *model.Request) {

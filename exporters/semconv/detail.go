@@ -89,6 +89,8 @@ func (w *Walker) db(d *model.DB) {
 	}
 	w.text(KeyDBCommand, d.Command)
 	w.text(KeyDBUser, d.User)
+	w.text(KeyDBStatement, d.Statement)
+	w.count(KeyDBRequestID, uint64(d.RequestID))
 	w.text(KeyDBErrorName, d.Message)
 	w.flag(KeyDBQueryCut, d.QueryCut)
 }

@@ -61,6 +61,8 @@ const (
 	KeyDBAffected     = "sonde.db.affected_rows"
 	KeyDBCommand      = "sonde.db.command"
 	KeyDBUser         = "sonde.db.user"
+	KeyDBStatement    = "sonde.db.statement.id"
+	KeyDBRequestID    = "sonde.db.request.id"
 	KeyDBErrorName    = "sonde.db.error"
 	KeyDBQueryCut     = "sonde.db.query_truncated"
 	KeyMessagingSys   = "messaging.system"

@@ -58,6 +58,7 @@ func (s *shared) intern(p []byte) string {
 type request struct {
 	command, operation, collection, database string
 	batch                                    int
+	id                                       uint32
 	start, end                               time.Duration
 	bytes                                    uint64
 }
@@ -188,7 +189,7 @@ func (c *conn) request(h header, m *message, f *protocol.Frame) {
 	s := c.shared
 	r := request{
 		command: opNames[m.opcode], operation: s.intern(m.operation), collection: s.intern(m.collection), database: s.intern(m.database),
-		start: f.Start, end: f.End, bytes: f.Size,
+		id: h.id, start: f.Start, end: f.End, bytes: f.Size,
 	}
 	if m.opaque && m.opcode == opMsg || r.command == "" {
 		r.command = opNames[opCompressed]
@@ -216,6 +217,7 @@ func (c *conn) report(r *request, m *message, f *protocol.Frame, reason string) 
 	s := c.shared
 	s.db = model.DB{
 		System: "mongodb", Command: r.command, Operation: r.operation, Collection: r.collection, Namespace: r.database, Batch: r.batch,
+		RequestID: r.id,
 	}
 	s.request = model.Request{
 		Protocol: model.ProtocolMongoDB, Role: protocol.RoleOf(c.client), Start: r.start, RequestEnd: r.end, End: r.end,

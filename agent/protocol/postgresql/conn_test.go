@@ -385,6 +385,19 @@ func TestTimesAndSizes(t *testing.T) {
 	}
 }
 
+func TestStatementsHaveTheirName(t *testing.T) {
+	o := observe(true, true).run(req(parse("s1", "SELECT $1"), syncing), resp(parsed, idle), req(bind("", "s1"), execute(""), syncing),
+		resp(bound, complete("SELECT 0"), idle), req(bind("", "s9"), execute(""), syncing), resp(bound, complete("SELECT 0"), idle),
+		req(parse("", "SELECT $1"), bind("", ""), execute(""), syncing), resp(parsed, bound, complete("SELECT 0"), idle))
+	var got []string
+	for _, r := range o.got {
+		got = append(got, r.DB.Statement)
+	}
+	if s := strings.Join(got, ","); s != "s1,s1,s9," {
+		t.Error(s)
+	}
+}
+
 func TestDatabaseAndSummaryAreTold(t *testing.T) {
 	o := observe(true, false).run(req(startup("user", "joe")), resp(authOK, parameter("crdb_version", "x"), idle),
 		req(query("SELECT 'x' FROM t")), resp(columns, complete("SELECT 0"), idle))

@@ -13,6 +13,7 @@ import (
 // statement is what is kept of a text.
 type statement struct {
 	text, summary, procedure string
+	name                     string // "" for the unnamed one
 	cut                      bool
 	batch                    int
 }
@@ -158,7 +159,7 @@ func (c *conn) emit(e *exchange, reason string, end time.Duration) {
 	c.fitYes()
 	c.db = model.DB{
 		System: c.system, Command: e.command, Namespace: c.database, Summary: e.summary, Query: e.text, Procedure: e.procedure,
-		QueryCut: e.cut, Status: e.status, Message: e.condition, User: e.user,
+		QueryCut: e.cut, Statement: e.name, Status: e.status, Message: e.condition, User: e.user,
 	}
 	if batch := max(e.batch, e.done); batch > 1 {
 		c.db.Batch = batch
@@ -196,5 +197,5 @@ func (c *conn) read(query []byte, prepared, cut bool) statement {
 	st := c.shared.text.Read(query, sql.Source{
 		Dialect: sql.PostgreSQL, Prepared: prepared, Cut: cut, OtherEscapes: c.otherEscapes,
 	})
-	return statement{st.Text, st.Summary, st.Procedure, st.Cut, st.Statements}
+	return statement{text: st.Text, summary: st.Summary, procedure: st.Procedure, cut: st.Cut, batch: st.Statements}
 }

@@ -187,12 +187,13 @@ func (c *conn) parse(f *protocol.Frame, body []byte) {
 	}
 	st := c.read(s, true, !ended)
 	st.batch = 0
+	key := c.name(name)
+	st.name = key
 	c.lead.statement = st
 	if len(name) == 0 {
 		c.unnamed = st
 		return
 	}
-	key := c.name(name)
 	if len(name) > maxName {
 		return
 	}
@@ -212,7 +213,7 @@ func (c *conn) bind(body []byte) {
 	}
 	st := c.unnamed
 	if len(name) > 0 {
-		st = statement{}
+		st = statement{name: c.name(name)}
 		if known := c.statements.Get(c.name(name)); known != nil && len(name) <= maxName {
 			st = *known
 		}
