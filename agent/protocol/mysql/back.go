@@ -295,6 +295,7 @@ func (c *conn) ok(e *exchange, p []byte) {
 
 // result ends a result: the answer, or a part of it.
 func (c *conn) result(e *exchange, status uint16) {
+	e.results++
 	c.otherEscapes = status&statusNoBackslash != 0
 	if status&statusMoreResults != 0 {
 		e.reading = readFirst
@@ -330,7 +331,8 @@ func (c *conn) preparing(e *exchange, p []byte, size uint64) {
 			c.back.packets.Lose()
 			return
 		}
-		c.statements.Add(binary.LittleEndian.Uint32(p[1:]), e.statement)
+		e.id = binary.LittleEndian.Uint32(p[1:])
+		c.statements.Add(e.id, e.statement)
 		e.columns, e.left = int(binary.LittleEndian.Uint16(p[5:])), int(binary.LittleEndian.Uint16(p[7:]))
 		e.reading = readParameters
 		if size >= 13 && p[len(p)-1] == 0 && len(p) == int(size) && c.capabilities&capOptionalSet != 0 { // no definitions follow

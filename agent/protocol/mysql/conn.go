@@ -306,6 +306,9 @@ func (c *conn) newTurn() {
 	if c.damaged || c.front.lost(c.compressed) || c.back.lost(c.compressed) {
 		c.giveUp("lost", c.lastAt[c.client.Other()])
 		c.blind = c.blind || c.overlaps
+		if c.front.lost(c.compressed) { // what was not seen may have been a USE
+			c.database = ""
+		}
 		c.damaged, c.lead = false, exchange{}
 		c.front.resync()
 		c.back.resync()

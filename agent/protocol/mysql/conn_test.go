@@ -286,6 +286,8 @@ func TestQueries(t *testing.T) {
 		{"several results", with(0, req(query("SELECT a FROM t; SELECT b FROM u")),
 			resp(answer(count(1), column("a"), eof(2), row("x"), eof(2|statusMoreResults), count(1), column("b"), eof(2), row("y"), row("z"), eof(2)))),
 			hi + "COM_QUERY [SELECT a FROM t; SELECT b FROM u] rows=3 batch=2 ok"},
+		{"the statements of a body are no batch", with(0, req(query("CREATE PROCEDURE p() BEGIN SELECT a; SELECT b; END")), resp(answer(okBody(0, 2)))),
+			hi + "COM_QUERY [CREATE PROCEDURE p() BEGIN SELECT a; SELECT b; END] rows=0 affected ok"},
 		{"a procedure ends with OK", with(0, req(query("CALL p(1)")),
 			resp(answer(count(1), column("a"), eof(2|statusMoreResults), row("x"), eof(2|statusMoreResults), okBody(0, 2)))),
 			hi + "COM_QUERY [CALL p(?)] rows=0 affected ok"},
@@ -384,6 +386,52 @@ func TestTLSFollowsAnSSLRequest(t *testing.T) {
 	o := observe(true, false).run(resp(greeting("8.0.30")), req(ask), req("\x16\x03\x01"), resp("\x16\x03\x03..."))
 	if len(o.opened) != 1 || o.opened[0] != "tls" || o.inner.fed != 9 || o.lines() != "" {
 		t.Errorf("opened %v, fed %d, %s", o.opened, o.inner.fed, o.lines())
+	}
+}
+
+func TestStatementsHaveTheServersNumber(t *testing.T) {
+	o := observe(true, false).run(with(0, req(command(comStmtPrepare, "COMMIT")), resp(answer(prepared(6, 0, 0))), req(execute(6)), resp(answer(okBody(0, 2))),
+		req(execute(9)), resp(answer(okBody(1, 2))), req(command(comStmtClose, int32s(6))), req(command(comPing)), resp(answer(okBody(0, 2))))...)
+	var got []string
+	for _, r := range o.got {
+		got = append(got, r.DB.Statement)
+	}
+	if s := strings.Join(got, ","); s != ",6,6,9,6," {
+		t.Error(s)
+	}
+}
+
+func TestAStatementThatWasCutIsSoWhenItIsClosed(t *testing.T) {
+	prepare := command(comStmtPrepare, "SELECT a FROM t WHERE b = ?")
+	o := observe(true, false).run(with(0, req(prepare[:20]), reqSkip(uint64(len(prepare)-20)), resp(answer(prepared(6, 0, 0))), req(command(comStmtClose, int32s(6))))...)
+	if got := o.lines(); !strings.HasSuffix(got, "COM_STMT_CLOSE [SELECT a FROM t] cut ok oneway") {
+		t.Error(got)
+	}
+}
+
+func TestDatabasesAreTheRightOnesOrUnknown(t *testing.T) {
+	ask := login(capConnectDB, "joe", "shop")
+	cut := len(ask) - len("op\x00mysql_native_password\x00")
+	use, ping, ok := query("USE other"), command(comPing), resp(answer(okBody(0, 2)))
+	for _, c := range []struct {
+		name  string
+		steps []step
+		want  string
+	}{
+		{"half a name is none", []step{resp(greeting("8.0.30")), req(ask[:cut]), reqSkip(uint64(len(ask) - cut)), resp(packet(2, okBody(0, 2)))}, ""},
+		{"half a name of a command is none", []step{resp(greeting("8.0.30")), req(ask), resp(packet(2, okBody(0, 2))),
+			req(command(comInitDB, "other")[:7]), reqSkip(3), ok, req(ping), ok}, ""},
+		{"a change whose answer was lost may have been made", []step{resp(greeting("8.0.30")), req(ask), resp(packet(2, okBody(0, 2))),
+			req(use), respSkip(11), req(ping), ok}, ""},
+		{"what was lost may have been a change", []step{resp(greeting("8.0.30")), req(ask), resp(packet(2, okBody(0, 2))),
+			reqSkip(uint64(len(use))), ok, req(ping), ok}, ""},
+		{"a lost answer to a query changes nothing", []step{resp(greeting("8.0.30")), req(ask), resp(packet(2, okBody(0, 2))),
+			req(query("SELECT a")), respSkip(11), req(ping), ok}, "shop"},
+	} {
+		o := observe(true, false).run(c.steps...)
+		if got := o.got[len(o.got)-1].DB; got.Namespace != c.want {
+			t.Errorf("%s: %q after %s", c.name, got.Namespace, o.lines())
+		}
 	}
 }
 

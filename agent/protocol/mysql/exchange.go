@@ -3,6 +3,7 @@
 package mysql
 
 import (
+	"strconv"
 	"time"
 
 	"sonde/agent/model"
@@ -15,6 +16,7 @@ type statement struct {
 	text, summary, procedure string
 	cut                      bool
 	batch                    int
+	id                       uint32 // the server's number, 0 when not known
 }
 
 // exchange is a request that waits for its answer.
@@ -43,6 +45,7 @@ type exchange struct {
 	rows         uint64
 	returns      bool // the last result had rows
 	counted      bool // rows are known
+	results      int
 }
 
 // push makes e wait for its answer. A client that asks for more before it has the answer to what it asked in an earlier
@@ -87,11 +90,25 @@ func (c *conn) finish() {
 func (c *conn) giveUp(reason string, at time.Duration) {
 	for e, ok := c.queue.Pop(); ok; e, ok = c.queue.Pop() {
 		if e.failed || e.uncertain {
+			if e.switches && !e.failed {
+				c.database = e.database
+			}
 			c.emit(&e, "", e.end)
 			continue
 		}
-		c.emit(&e, reason, max(at, e.requestEnd, e.end))
+		if c.emit(&e, reason, max(at, e.requestEnd, e.end)); e.switches { // whether it did
+			c.database = ""
+		}
 	}
+}
+
+// statementID returns the text of a statement's number.
+func (c *conn) statementID(id uint32) string {
+	if id == 0 {
+		return ""
+	}
+	c.number = strconv.AppendUint(c.number[:0], uint64(id), 10)
+	return c.text.Intern(c.number)
 }
 
 // emit reports e, as incomplete when there is a reason.
@@ -104,7 +121,8 @@ func (c *conn) emit(e *exchange, reason string, end time.Duration) {
 	if e.switches && e.text == "" {
 		c.db.Namespace = e.database
 	}
-	if e.batch > 1 {
+	c.db.Statement = c.statementID(e.id)
+	if e.batch > 1 && (e.results != 1 || reason != "") { // with one result, they are the statements of a procedure's body
 		c.db.Batch = e.batch
 	}
 	if e.counted && reason == "" && !e.failed {
@@ -130,7 +148,7 @@ func (c *conn) emit(e *exchange, reason string, end time.Duration) {
 // oneWay reports a command that has no answer.
 func (c *conn) oneWay(e *exchange) {
 	c.db = model.DB{System: c.system, Command: e.command, Operation: e.operation, Namespace: c.database}
-	c.db.Query, c.db.Summary = e.text, e.summary
+	c.db.Query, c.db.Summary, c.db.QueryCut, c.db.Statement = e.text, e.summary, e.cut, c.statementID(e.id)
 	c.request = model.Request{
 		Protocol: model.ProtocolMySQL, Role: protocol.RoleOf(c.client), OneWay: true,
 		Start: e.start, RequestEnd: e.requestEnd, End: e.requestEnd, RequestBytes: e.sent, DB: &c.db,
@@ -142,7 +160,7 @@ func (c *conn) oneWay(e *exchange) {
 // read sanitises a text of the client.
 func (c *conn) read(query []byte, prepared, cut bool) (statement, string) {
 	st := c.text.Read(query, sql.Source{Dialect: sql.MySQL, Prepared: prepared, Cut: cut, OtherEscapes: c.otherEscapes})
-	s := statement{st.Text, st.Summary, st.Procedure, st.Cut, st.Statements}
+	s := statement{text: st.Text, summary: st.Summary, procedure: st.Procedure, cut: st.Cut, batch: st.Statements}
 	if s.batch < 2 {
 		s.batch = 0
 	}

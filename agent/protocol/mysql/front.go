@@ -122,15 +122,17 @@ func (c *conn) credentials(p []byte, caps uint32) {
 		return
 	}
 	user, rest, ok := text(p[at:])
-	if c.user = c.name(user); !ok {
+	if !ok { // half a name is another
 		return
 	}
+	c.user = c.name(user)
 	rest, ok = skipSecret(rest, caps)
 	if !ok || caps&capConnectDB == 0 {
 		return
 	}
-	database, _, _ := text(rest)
-	c.database = c.name(database)
+	if database, _, ok := text(rest); ok {
+		c.database = c.name(database)
+	}
 }
 
 // skipSecret passes over the answer to the scramble.
@@ -210,6 +212,7 @@ func (c *conn) command(f *protocol.Frame, p []byte, n uint64) {
 	case comStmtClose:
 		if len(p) >= 5 {
 			id := binary.LittleEndian.Uint32(p[1:])
+			e.id = id
 			if st, ok := c.statements.Take(id); ok {
 				e.statement = st
 			}
@@ -246,14 +249,17 @@ func (c *conn) argument(e *exchange, com byte, p []byte, f *protocol.Frame) {
 		id := binary.LittleEndian.Uint32(p)
 		if st := c.statements.Get(id); st != nil {
 			e.statement = *st
-		} else if id == 1<<32-1 { // MariaDB: the statement prepared last, whose number is not known yet
+		} else if e.id = id; id == 1<<32-1 { // MariaDB: the statement prepared last, whose number is not known yet
 			e.statement = c.prepared
 		}
 	case comInitDB:
-		e.database, e.switches = c.name(p), f.Whole
+		if e.switches = true; f.Whole {
+			e.database = c.name(p)
+		}
 	case comFieldList:
-		table, _, _ := text(p)
-		e.collection = c.name(table)
+		if table, _, ok := text(p); ok || f.Whole {
+			e.collection = c.name(table)
+		}
 	case comChangeUser:
 		c.changeUser(e, p)
 	}
@@ -261,15 +267,17 @@ func (c *conn) argument(e *exchange, com byte, p []byte, f *protocol.Frame) {
 
 // changeUser takes the user and the database from a COM_CHANGE_USER.
 func (c *conn) changeUser(e *exchange, p []byte) {
+	e.switches = true
 	user, rest, ok := text(p)
-	e.user = c.name(user)
 	if !ok {
 		return
 	}
+	e.user = c.name(user)
 	caps := c.capabilities&^capLenencAuth | capSecure
 	if rest, ok = skipSecret(rest, caps); ok {
-		database, _, _ := text(rest)
-		e.database, e.switches = c.name(database), true
+		if database, _, ok := text(rest); ok {
+			e.database = c.name(database)
+		}
 	}
 }
 
