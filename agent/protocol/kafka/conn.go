@@ -149,6 +149,9 @@ func (c *conn) size(d protocol.Dir, p []byte) (uint64, protocol.State) {
 	case protocol.GuessRequest:
 		return uint64(n) + lengthBytes, protocol.Done
 	}
+	if len(p) >= decisiveBytes { // the rest of the client id may not have been captured
+		return uint64(n) + lengthBytes, protocol.Done
+	}
 	return 0, protocol.NeedMore
 }
 

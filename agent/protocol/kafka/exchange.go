@@ -28,7 +28,7 @@ func (c *conn) request(d protocol.Dir, f *protocol.Frame) {
 	if c.doubt[d] && !c.accept(d, guess, h.client) {
 		return
 	}
-	if !c.named {
+	if !c.named && h.client != nil { // nil: not captured
 		c.name, c.named = c.shared.intern(h.client), true
 	}
 	c.doubt[d] = false
@@ -44,7 +44,7 @@ func (c *conn) request(d protocol.Dir, f *protocol.Frame) {
 // accept decides whether a message that may be no request is one. A client does not change its name.
 func (c *conn) accept(d protocol.Dir, guess protocol.Guess, name []byte) bool {
 	switch {
-	case c.named && c.name != string(name):
+	case c.named && name != nil && c.name != string(name):
 	case guess == protocol.GuessRequest, guess == protocol.GuessMaybe && c.fit == protocol.FitOpen && !c.known:
 		c.client, c.known = d, true
 		return true

@@ -372,6 +372,11 @@ func TestGaps(t *testing.T) {
 			[]string{ok(3, 1, 71)},
 		},
 		{
+			"captured up to the middle of the client id", false,
+			[]step{{dir: protocol.Sent, p: small[:16], skip: len(small) - 16}, {dir: protocol.Received, p: answer(2)[:24], skip: len(answer(2)) - 24}, up(third), down(answer(3))},
+			[]string{"Produce v7 #2 ok op=send", ok(3, 1, 71)},
+		},
+		{
 			"joined in the middle of a request", true,
 			[]step{up(big[500:]), down(answer(1)), up(third), down(answer(3))},
 			[]string{ok(3, 1, 71)},

@@ -12,8 +12,9 @@ import (
 const (
 	maxHello = 8192 // bytes of a hello that are read
 	// minFinished is the least payload of a record that holds a Finished message of TLS 1.3: header, hash, type of content and
-	// tag (RFC 8446 4.4.4, 5.2). An alert has 19 bytes.
+	// tag (RFC 8446 4.4.4, 5.2). An alert has sealedAlert bytes.
 	minFinished = handshakeHeader + 32 + 1 + 16
+	sealedAlert = 2 + 1 + 16
 )
 
 // side is one direction.
@@ -46,7 +47,8 @@ type conn struct {
 	start, requestEnd, answerStart time.Duration
 	certified                      bool // the server sent a certificate
 	holed                          bool // bytes of the handshake were not seen
-	lost                           bool // among them the beginning of a record of the server
+	hidden                         bool // among them whole records, or the beginning of one
+	lost                           bool // and that of the server
 }
 
 func newConn(env *protocol.Env, s protocol.Start) *conn {
@@ -151,7 +153,7 @@ func (c *conn) noticeLoss(d protocol.Dir) {
 		c.lost = true
 		c.env.Resync(model.ProtocolTLS)
 	}
-	c.holed = true
+	c.holed, c.hidden = true, true
 }
 
 // record takes a record when its last byte has passed.
@@ -173,7 +175,7 @@ func (c *conn) record(d protocol.Dir, f *protocol.Frame) {
 	case kind == alert && (!s.sealed || c.hello.encryptsAll()) && f.Size == recordHeader+2:
 		c.alert(d, f)
 	case kind == alert:
-		c.failed("encrypted_alert", f.End) // it ends the handshake, else there would be nothing to warn of
+		c.warned(f.End)
 	case kind == handshake || kind == applicationData:
 		c.sealedRecord(d, s, f)
 	}
@@ -288,11 +290,21 @@ func (c *conn) sealedRecord(d protocol.Dir, s *side, f *protocol.Frame) {
 	case d != c.client:
 		s.active = true
 	case !other.active: // early data
-	case f.Size < recordHeader+minFinished && !c.hello.early:
-		c.failed("encrypted_alert", f.End)
+	case f.Size < recordHeader+minFinished && !c.hello.early && (!c.hidden || f.Size == recordHeader+sealedAlert):
+		c.warned(f.End)
 	default:
 		c.established(f.End)
 	}
+}
+
+// warned takes an encrypted alert. It ends the handshake, else there would be nothing to warn of; unless the end of the
+// handshake is among the records that were not seen, and this is the end of the connection.
+func (c *conn) warned(t time.Duration) {
+	if c.hidden {
+		c.report(model.OutcomeIncomplete, "lost", "", t)
+		return
+	}
+	c.failed("encrypted_alert", t)
 }
 
 const fatal = 2 // level of an alert

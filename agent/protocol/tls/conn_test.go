@@ -234,6 +234,17 @@ func TestHandshakeThatWasNotSeenWhole(t *testing.T) {
 		{"the client's ChangeCipherSpec was lost", func(o *observed) {
 			o.feed(cl, record(handshake, hello(0x0303, []byte("s")))).feed(sv, flight).skip(cl, 130).feed(sv, changed, finished).feed(cl, sealed)
 		}, "", func(f *model.TLS) bool { return f.Established && !f.Resumed }},
+		{"the client's Finished was lost, and it said goodbye", func(o *observed) {
+			o.feed(cl, record(handshake, simple)).feed(sv, flight).skip(cl, 130).feed(sv, changed, finished).feed(cl, record(alert, make([]byte, 26)))
+		}, "lost", func(f *model.TLS) bool { return !f.Established }},
+		{"the client's Finished of TLS 1.3 was lost, and little data came", func(o *observed) {
+			answer := answerTo(0x0303, 0x1301, nil, ext(extSupportedVersions, u16(0x0304)))
+			o.feed(cl, record(handshake, simple)).feed(sv, record(handshake, answer), sealed).skip(cl, 79).feed(sv, sealed).feed(cl, record(applicationData, make([]byte, 20)))
+		}, "", func(f *model.TLS) bool { return f.Established }},
+		{"the client's Finished of TLS 1.3 was lost, and it said goodbye", func(o *observed) {
+			answer := answerTo(0x0303, 0x1301, nil, ext(extSupportedVersions, u16(0x0304)))
+			o.feed(cl, record(handshake, simple)).feed(sv, record(handshake, answer), sealed).skip(cl, 79).feed(sv, sealed).feed(cl, short)
+		}, "lost", func(f *model.TLS) bool { return !f.Established }},
 		{"the client said goodbye", func(o *observed) { o.feed(cl, record(handshake, simple), record(alert, []byte{1, 0})) }, "connection_reset",
 			func(f *model.TLS) bool { return f.Alert == "close_notify" && f.AlertFrom == "client" }},
 	}
