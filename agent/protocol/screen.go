@@ -36,6 +36,13 @@ func (s *Screen) Fill(part []byte, with Filler) {
 	s.HideTo(s.Offset(part)+uint64(len(part)), with)
 }
 
+// Replace hides a part of the bytes, and says what to write in its place.
+func (s *Screen) Replace(part, with []byte) {
+	s.HideTo(s.Offset(part), FillAll)
+	s.marks.Replace(s.dir, s.base+s.at, with[s.at-s.Offset(part):])
+	s.at += uint64(len(with)) - (s.at - s.Offset(part))
+}
+
 // HideTo hides what was not told yet, up to an offset.
 func (s *Screen) HideTo(to uint64, with Filler) {
 	if s.at < to {

@@ -27,6 +27,7 @@ func (c *conn) feedBack(p []byte, t time.Duration) {
 		c.feedTail(p, t)
 		return
 	}
+	c.back.packets.Pos = c.pos[c.client.Other()] - uint64(len(p))
 	n := 0
 	if partial := c.back.packets.Partial(); partial != nil && partial.Size == 0 {
 		n = copy(c.headless[:], partial.Head)
@@ -93,6 +94,9 @@ func (c *conn) uncounted(n uint64, t time.Duration) {
 func (c *conn) takeBack(f *protocol.Frame) {
 	if c.fit == protocol.FitNo {
 		return
+	}
+	if c.env.Marks != nil && !c.compressed {
+		c.markBack(f)
 	}
 	n := c.back.account(f, c.compressed)
 	payload, seq, size := f.Head[min(len(f.Head), header):], f.Head[3], f.Size-header

@@ -30,7 +30,7 @@ func (s *shared) open(start protocol.Start) protocol.Parser {
 	if n := len(s.free); n > 0 {
 		c, s.free = s.free[n-1], s.free[:n-1]
 	}
-	c.joined, c.pos = start.Joined, start.Base
+	c.joined, c.pos, c.told = start.Joined, start.Base, start.Base
 	c.queue = protocol.NewInOrder[exchange](MaxPending)
 	c.statements = protocol.NewByID[uint32, statement](MaxStatements)
 	c.system = "mysql"
@@ -82,6 +82,7 @@ type conn struct {
 	fit    protocol.Fit
 	inner  protocol.Parser // behind SSLRequest
 	pos    [2]uint64       // bytes of each direction, from the first of the connection
+	told   [2]uint64       // those of them that a recording knows of
 
 	undecided   []byte // the first bytes of a turn, while they do not show who is the client
 	undecidedAt time.Duration
@@ -132,10 +133,14 @@ func (c *conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	default:
 		c.feed(d, p, t)
 	}
+	if c.env.Marks != nil {
+		c.mark(d)
+	}
 }
 
 func (c *conn) feed(d protocol.Dir, p []byte, t time.Duration) {
 	if d == c.client {
+		c.front.packets.Pos = c.pos[d] - uint64(len(p))
 		c.feedFront(p, t)
 	} else {
 		c.feedBack(p, t)
@@ -167,8 +172,10 @@ func (c *conn) decide(d protocol.Dir, p []byte, t time.Duration) {
 	if !c.known {
 		return
 	}
-	if kept > 0 {
+	if c.tellAll(d.Other(), protocol.FillZero); kept > 0 {
+		c.pos[d] -= uint64(len(p))
 		c.feed(d, first, c.undecidedAt)
+		c.pos[d] += uint64(len(p))
 	}
 	c.feed(d, p, t)
 }
@@ -286,6 +293,9 @@ func (c *conn) begin(d protocol.Dir, t time.Duration) {
 		if len(c.undecided) > 0 {
 			c.undecided = c.undecided[:0]
 			c.fitNo()
+		}
+		if !c.known {
+			c.tellAll(d.Other(), protocol.FillZero)
 		}
 		if c.known && c.phase != phaseOver && d == c.client {
 			c.newTurn()

@@ -51,6 +51,9 @@ func (c *conn) takeFront(f *protocol.Frame) {
 	if c.fit == protocol.FitNo {
 		return
 	}
+	if c.env.Marks != nil && !c.compressed {
+		c.markFront(f)
+	}
 	n := c.front.account(f, c.compressed)
 	payload, seq := f.Head[min(len(f.Head), header):], f.Head[3]
 	size := f.Size - header

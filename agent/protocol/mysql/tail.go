@@ -22,6 +22,7 @@ func (c *conn) feedTail(p []byte, t time.Duration) {
 		c.tail = append(c.tail, p[:n]...)
 		if from, end := findEnd(c.tail); end > before {
 			c.uncounted(uint64(end-before), t)
+			c.markEnd(c.tail[from:end], c.pos[c.client.Other()]-uint64(len(p)-(end-before)))
 			c.endLost(c.tail[from:end], t)
 			c.tail = c.tail[:0]
 			if rest := p[end-before:]; len(rest) > 0 {
