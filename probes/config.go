@@ -50,7 +50,7 @@ func Default() Config {
 		RingBytes: 8 << 20, BudgetRequest: 16 << 10, BudgetResponse: 512, BudgetPipelined: 16 << 10,
 		BudgetOther: 8 << 10, BudgetTLS: 16 << 10, BudgetUnknown: 256, BudgetUnknownFirst: 2 << 10,
 		BudgetRefill: 10 * time.Millisecond, BudgetDatagram: 1500,
-		PacketFlows:   true,
+		PacketFlows: true,
 	}
 }
 

@@ -126,9 +126,15 @@ func TestEveryByteIsAccountedForHoweverItIsWritten(t *testing.T) {
 
 func ended(p []piece) bool { return len(p) > 0 && p[len(p)-1].TcpFlags&event.TCPFin != 0 }
 
-// marks checks that a body that is not copied tells how far it has come: each 64 KiB, to which a segment may add as much.
+// marks checks that a body that is not copied tells how far it has come, each 64 KiB, to which a segment may add as much,
+// and how it ends.
 func marks(t *testing.T, pieces []piece) {
 	t.Helper()
+	for _, p := range pieces {
+		if want := min(16, int(p.Len)-len(p.head)); len(p.tail) != want {
+			t.Errorf("the last %d bytes of a segment, want %d", len(p.tail), want)
+		}
+	}
 	for i := range pieces[1:] {
 		if gap := pieces[i+1].Seq - pieces[i].end(); gap > 2<<16 {
 			t.Errorf("%d bytes passed without a record", gap)

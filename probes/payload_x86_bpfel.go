@@ -78,8 +78,14 @@ type payloadSockState struct {
 }
 
 type payloadWalks struct {
-	_   structs.HostLayout
-	Dir [2]struct {
+	_    structs.HostLayout
+	Lock struct {
+		_   structs.HostLayout
+		Val uint32
+	}
+	Busy [2]uint32
+	Pad  uint32
+	Dir  [2]struct {
 		_        structs.HostLayout
 		Next     uint32
 		Left     uint32
@@ -89,12 +95,12 @@ type payloadWalks struct {
 		At       uint32
 		Begin    uint32
 		End      uint32
+		Until    uint32
 		Runs     uint32
 		N        uint32
 		Together uint32
-		Pad      uint32
 		Header   [24]uint8
-		Segment  struct {
+		Whole    struct {
 			_         structs.HostLayout
 			Off       uint32
 			Seq       uint32
@@ -107,7 +113,20 @@ type payloadWalks struct {
 			TcpFlags  uint8
 			Tail      uint8
 		}
-		Run [32]struct {
+		Segment struct {
+			_         structs.HostLayout
+			Off       uint32
+			Seq       uint32
+			Len       uint32
+			Head      uint32
+			OtherTold uint32
+			L4        uint32
+			Dir       uint8
+			Flags     uint8
+			TcpFlags  uint8
+			Tail      uint8
+		}
+		Run [16]struct {
 			_   structs.HostLayout
 			At  uint32
 			End uint32

@@ -7,14 +7,18 @@
 #ifndef SONDE_FRAMES_H
 #define SONDE_FRAMES_H
 
-#define FRAMES	      256 /* steps of one segment; smaller frames than 256 bytes on average in a segment of 64 KiB are lost */
-#define RECORDS	      48 /* of one segment: RUNS, and the last of them in pieces */
+#define ROUNDS	      32    /* of frames_round() for a segment: of 64 KiB, whose frames are of 16 bytes on average */
+#define FRAMES	      128   /* of one round */
+#define ROUND_COPIED  32768 /* bytes of a run that end a round */
+#define RECORDS	      32    /* of one round: RUNS, and the last of them in pieces */
 #define FRAME_HEADER  9
 #define FRAME_MAX     (1 << 24) /* DATA; a peer may allow that much */
 #define FRAME_KEPT    (1 << 17) /* any other frame */
 #define DATA_KEPT     16	/* of the payload of DATA: the prefix of a message of gRPC, and a look at what it is */
 #define DATA_TOGETHER 512	/* DATA that is copied rather than cut out: cheaper than a record more */
 #define PREFACE	      24
+#define STEP_FIRST    2		 /* walk.in_step: nothing came yet, and what comes begins with a frame */
+#define BUSY_KEPT     16384	 /* of a segment while another CPU is at the walk */
 #define LOST_KEPT     AREA_OTHER /* of a segment whose frames are not known */
 
 /* The next 9 bytes are w->header. Returns 0 when they are no frame header. */
@@ -40,14 +44,12 @@ static __always_inline void close_run(struct walk *w)
 {
 	u32 runs = w->runs;
 
-	if (w->at == w->end || runs >= RUNS - 1)
+	if (w->at == w->end)
 		return;
 	w->run[runs & (RUNS - 1)].at = w->begin;
 	w->run[runs & (RUNS - 1)].end = w->end;
 	w->begin = w->at;
 	w->runs = runs + 1;
-	if (runs + 2 >= RUNS) /* no room for another one: all of the rest is copied */
-		w->together = FRAME_MAX;
 }
 
 /* Takes the header of a frame, or as much of it as the segment has. Returns 0 when there is none. */
@@ -59,10 +61,10 @@ static __always_inline int take_header(struct __sk_buff *skb, struct walk *w)
 		return 0;
 	close_run(w);
 	w->n = FRAME_HEADER - have;
-	if (w->n > w->segment.len - w->at)
-		w->n = w->segment.len - w->at;
+	if (w->n > w->whole.len - w->at)
+		w->n = w->whole.len - w->at;
 	n = *(volatile u32 *)&w->n;
-	if (load_some(skb, w->segment.off + w->at, w->header + have, n, FRAME_HEADER))
+	if (load_some(skb, w->whole.off + w->at, w->header + have, n, FRAME_HEADER))
 		return 0;
 	w->at += n;
 	w->end = w->at;
@@ -70,21 +72,19 @@ static __always_inline int take_header(struct __sk_buff *skb, struct walk *w)
 	return w->have < FRAME_HEADER || frame_begins(w);
 }
 
-/*
- * Goes over the frames of the segment from w->at on and notes the runs to copy. When the step is lost, w->in_step is 0 and
- * some of the rest is copied.
- */
-static __noinline int walk_frames(struct __sk_buff *skb, struct walk *w)
+/* Goes over frames of the segment from w->at on and notes the runs to copy, until a round is full. */
+static __always_inline void walk_frames(struct __sk_buff *skb, struct walk *w)
 {
 	u32 i, n;
 
-	w->begin = w->end = w->at;
-	w->runs = 0;
-	w->together = w->segment.len <= INFER_WHOLE ? FRAME_MAX : DATA_TOGETHER;
-	for (i = 0; i < FRAMES && w->at < w->segment.len; i++) {
-		if (!w->left && !take_header(skb, w))
+	for (i = 0; i < FRAMES; i++) {
+		if (w->at >= w->whole.len || w->runs >= RUNS - 1 || w->end - w->begin >= ROUND_COPIED)
 			break;
-		n = w->segment.len - w->at;
+		if (!w->left && !take_header(skb, w)) {
+			w->in_step = 0;
+			break;
+		}
+		n = w->whole.len - w->at;
 		if (n > w->keep)
 			n = w->keep;
 		w->keep -= n;
@@ -94,21 +94,12 @@ static __noinline int walk_frames(struct __sk_buff *skb, struct walk *w)
 			w->end = w->at;
 		if (w->keep)
 			continue;
-		n = w->segment.len - w->at;
+		n = w->whole.len - w->at;
 		if (n > w->left)
 			n = w->left;
 		w->left -= n;
 		w->at += n;
 	}
-	if (w->at < w->segment.len) { /* too many frames, or something that is none */
-		w->in_step = 0;
-		w->end = w->at + LOST_KEPT < w->segment.len ? w->at + LOST_KEPT : w->segment.len;
-	}
-	w->run[w->runs & (RUNS - 1)].at = w->begin;
-	w->run[w->runs & (RUNS - 1)].end = w->end;
-	if (w->end > w->begin)
-		w->runs++;
-	return done();
 }
 
 /*
@@ -116,9 +107,10 @@ static __noinline int walk_frames(struct __sk_buff *skb, struct walk *w)
  * a frame, so the first segment nearly always does. A frame that is longer than the segment is believed: that it is HTTP/2
  * is known.
  */
-static __always_inline int find_step(struct __sk_buff *skb, struct direction *d, struct walk *w)
+static __always_inline int find_step(struct __sk_buff *skb, struct direction *d, struct direction *o, struct walk *w,
+				     struct walk *other)
 {
-	struct segment *s = &w->segment;
+	struct segment *s = &w->whole;
 	u32 kept = d->kept, n;
 
 	w->left = w->keep = w->have = 0;
@@ -129,8 +121,11 @@ static __always_inline int find_step(struct __sk_buff *skb, struct direction *d,
 		w->left = w->keep = PREFACE - kept;
 	else if (infer_preface(w->header, s->len < FRAME_HEADER ? s->len : FRAME_HEADER))
 		w->left = w->keep = PREFACE;
-	if (w->left)
+	if (w->left) {
+		if (!o->started) /* what it says first is a frame */
+			other->in_step = STEP_FIRST;
 		return 1;
+	}
 	if (s->len < FRAME_HEADER || !infer_frame(w->header, FRAME_KEPT))
 		return 0;
 	n = FRAME_HEADER + (w->header[0] << 16 | w->header[1] << 8 | w->header[2]);
@@ -139,45 +134,59 @@ static __always_inline int find_step(struct __sk_buff *skb, struct direction *d,
 	return !bpf_skb_load_bytes(skb, s->off + n, w->header, FRAME_HEADER) && infer_frame(w->header, FRAME_KEPT);
 }
 
-/* Notes which bytes of the segment are copied, whether or not the step is known. */
-static __always_inline void find_runs(struct __sk_buff *skb, struct direction *d, struct walk *w)
-{
-	struct segment *s = &w->segment;
-	s32 gap = (s32)(s->seq - w->next);
-	int ahead = s->flags & SEGMENT_AHEAD;
+enum way {
+	WAY_COUNT, /* nothing of the segment is copied */
+	WAY_COPY,  /* the step is not known, or this is not its turn: the beginning is copied */
+	WAY_WALK,  /* from w->at on */
+};
 
-	w->at = w->runs = 0;
-	if (w->in_step && gap > 0 && !w->keep && (u32)gap + (ahead ? s->len : 0) <= w->left) {
+/* How the segment is dealt with, and where the walk is to go on. */
+static __always_inline int find_way(struct __sk_buff *skb, struct direction *d, struct direction *o, struct walk *w,
+				    struct walk *other)
+{
+	struct segment *s = &w->whole;
+	int ahead = s->flags & SEGMENT_AHEAD;
+	s32 gap;
+
+	w->at = 0;
+	if (w->in_step == STEP_FIRST && !ahead) {
+		w->in_step = 1;
+		w->next = s->seq;
+	}
+	gap = (s32)(s->seq - w->next);
+	if (w->in_step && gap > 0 && (u32)gap + (ahead ? s->len : 0) <= w->left && !(ahead && w->keep)) {
 		if (ahead) /* the middle of DATA: what comes before it will find itself in the same frame */
-			return;
-		w->left -= gap; /* came before its time, and was counted then */
+			return WAY_COUNT;
+		w->left -= gap; /* came before its time, and was copied or counted then */
+		w->keep -= (u32)gap < w->keep ? (u32)gap : w->keep;
 		gap = 0;
 	}
 	if (w->in_step && gap < 0) {
 		w->at = -gap;
 		if (w->at >= s->len) /* behind the walk: bytes that TCP joined anew */
-			return;
+			return WAY_COUNT;
 		gap = 0;
 	}
-	if (!ahead) {
-		if (!w->in_step || gap)
-			w->in_step = find_step(skb, d, w);
-		w->next = s->seq + s->len;
-		if (w->in_step) {
-			DO(walk_frames(skb, w));
-			return;
-		}
+	if (ahead)
+		return WAY_COPY;
+	if (!w->in_step || gap)
+		w->in_step = find_step(skb, d, o, w, other);
+	w->next = s->seq + s->len;
+	w->together = DATA_TOGETHER;
+	if (s->len <= INFER_WHOLE) { /* a record more costs more than that */
+		w->together = s->len;
+		if (w->keep < s->len)
+			w->keep = w->left < s->len ? w->left : s->len;
 	}
-	w->run[0].at = 0;
-	w->run[0].end = s->len < LOST_KEPT ? s->len : LOST_KEPT;
-	w->runs = 1;
+	return w->in_step ? WAY_WALK : WAY_COPY;
 }
 
 /* Sets the segment to what the next record tells: copied bytes up to a piece's size, and those up to the next run. */
-static __noinline int next_record(struct walk *w, struct segment *whole, int last)
+static __noinline int next_record(struct walk *w, int last)
 {
+	struct segment *whole = &w->whole;
 	struct run *run = &w->run[w->n & (RUNS - 1)];
-	u32 at = w->at, until = whole->len, head = 0;
+	u32 at = w->at, until = w->until, head = 0;
 
 	if (at < run->at) { /* before the first run */
 		until = run->at;
@@ -191,8 +200,8 @@ static __noinline int next_record(struct walk *w, struct segment *whole, int las
 			until = w->run[w->n & (RUNS - 1)].at;
 		}
 	}
-	if (last || until > whole->len || until < at + head)
-		until = whole->len;
+	if (last || until > w->until || until < at + head)
+		until = w->until;
 	w->segment.off = whole->off + at;
 	w->segment.seq = whole->seq + at;
 	w->segment.len = until - at;
@@ -205,7 +214,9 @@ static __noinline int next_record(struct walk *w, struct segment *whole, int las
 static __always_inline void emit_frames(struct __sk_buff *skb, struct segment *s, struct sock_state *st,
 					struct bpf_tcp_sock *tp)
 {
-	if (s->head <= 192)
+	if (s->head <= 40)
+		emit_other_40(skb, s, st, tp);
+	else if (s->head <= 192)
 		emit_other_192(skb, s, st, tp);
 	else if (s->head <= 960)
 		emit_other_960(skb, s, st, tp);
@@ -213,59 +224,153 @@ static __always_inline void emit_frames(struct __sk_buff *skb, struct segment *s
 		emit_other_4032(skb, s, st, tp);
 }
 
-/* Writes the records of the runs: each tells of the bytes up to the next. whole is the segment. */
-static __always_inline void emit_runs(struct __sk_buff *skb, struct segment *whole, struct sock_state *st,
-				      struct bpf_tcp_sock *tp, struct walk *w)
+/* Writes the records of the runs: each tells of the bytes up to the next. */
+static __always_inline void emit_runs(struct __sk_buff *skb, struct sock_state *st, struct bpf_tcp_sock *tp,
+				      struct walk *w)
 {
 	/* What waits for a hole to be filled must have none of its own: then its front is told of too. */
-	int all = whole->flags & (SEGMENT_AHEAD | SEGMENT_LATE), i;
+	int all = w->whole.flags & (SEGMENT_AHEAD | SEGMENT_LATE), i;
 
-	w->at = all ? 0 : w->run[0].at;
 	w->n = 0;
-	for (i = 0; i < RECORDS && w->at < whole->len; i++) {
-		DO(next_record(w, whole, i == RECORDS - 1));
+	for (i = 0; i < RECORDS && w->at < w->until; i++) {
+		DO(next_record(w, i == RECORDS - 1));
 		if (!w->segment.head && !all)
 			continue;
 		emit_frames(skb, &w->segment, st, tp);
 		w->segment.flags &= ~SEGMENT_TURN;
+		st->dir[w->segment.dir & 1].unmarked = 0;
+	}
+}
+
+static __always_inline struct bpf_sock *full_sock(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	return sk ? bpf_sk_fullsock(sk) : 0;
+}
+
+/*
+ * Writes the records of a part of the segment, from w->at on. Returns 1 when more of it is left.
+ *
+ * Not static: see infer_words().
+ */
+__noinline int frames_round(struct __sk_buff *skb, u32 dir, u32 way)
+{
+	struct bpf_sock *sk = full_sock(skb);
+	struct bpf_tcp_sock *tp;
+	struct sock_state *st;
+	struct walks *both;
+	struct walk *w;
+	u32 from;
+	int more;
+
+	if (!sk)
+		return 0;
+	st = bpf_sk_storage_get(&socks, sk, 0, 0);
+	both = bpf_sk_storage_get(&walks, sk, 0, 0);
+	tp = bpf_tcp_sock(sk);
+	if (!st || !both || !tp)
+		return 0;
+	w = &both->dir[dir & 1];
+	w->begin = w->end = from = w->at;
+	w->runs = 0;
+	if (way == WAY_WALK)
+		walk_frames(skb, w);
+	more = w->in_step && way == WAY_WALK && w->at < w->whole.len;
+	w->until = more ? w->at : w->whole.len;
+	if (way == WAY_COPY || !w->in_step) /* or something that is no frame */
+		w->end = w->at + LOST_KEPT < w->until ? w->at + LOST_KEPT : w->until;
+	if (w->end > w->begin) {
+		w->run[w->runs & (RUNS - 1)].at = w->begin;
+		w->run[w->runs & (RUNS - 1)].end = w->end;
+		w->runs++;
+	}
+	w->at = from;
+	if (w->runs)
+		emit_runs(skb, st, tp, w);
+	w->at = w->until;
+	return more;
+}
+
+/*
+ * Takes the walk of a direction for this CPU, or gives it back. Packets of one direction are received on two CPUs at once
+ * when their sender, on this machine, has just moved from one to the other: they wait in a queue for each.
+ */
+static __always_inline int take_walk(struct walks *both, u32 dir)
+{
+	u32 was;
+
+	bpf_spin_lock(&both->lock);
+	was = both->busy[dir];
+	both->busy[dir] = 1;
+	bpf_spin_unlock(&both->lock);
+	return !was;
+}
+
+static __always_inline void give_walk(struct walks *both, u32 dir)
+{
+	bpf_spin_lock(&both->lock);
+	both->busy[dir] = 0;
+	bpf_spin_unlock(&both->lock);
+}
+
+static __always_inline void frames_segment(struct __sk_buff *skb, struct sock_state *st, struct bpf_tcp_sock *tp,
+					   struct walks *both, u32 dir)
+{
+	struct direction *d = &st->dir[dir];
+	struct walk *w = &both->dir[dir];
+	int way = WAY_COUNT, i;
+
+	w->segment = w->whole;
+	w->runs = 0;
+	if (w->whole.len)
+		way = find_way(skb, d, &st->dir[dir ^ 1], w, &both->dir[dir ^ 1]);
+	if (way != WAY_COUNT) {
+		for (i = 0; i < ROUNDS; i++)
+			if (!frames_round(skb, dir, way))
+				break;
+		if (i == ROUNDS)
+			w->in_step = 0;
+	}
+	if (!w->runs && worth_a_mark(st, d, &w->whole)) {
+		d->unmarked = 0;
+		emit_other_0(skb, &w->whole, st, tp);
 	}
 }
 
 /* A segment of a connection that speaks HTTP/2. The arguments are those of own_way(). */
 __noinline int frames_way(struct __sk_buff *skb, u32 off, u32 len, u64 seqs, u32 bits)
 {
-	struct segment s = segment_of(off, len, seqs, bits);
+	struct bpf_sock *sk = full_sock(skb);
+	u32 dir = bits & 1;
 	struct bpf_tcp_sock *tp;
 	struct sock_state *st;
-	struct direction *d;
 	struct walks *both;
-	struct walk *w;
-	struct bpf_sock *sk = skb->sk;
 
-	sk = sk ? bpf_sk_fullsock(sk) : 0;
 	if (!sk)
 		return 0;
 	st = bpf_sk_storage_get(&socks, sk, 0, 0);
 	both = bpf_sk_storage_get(&walks, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!both) /* who is the second of two CPUs to make it gets nothing */
+		both = bpf_sk_storage_get(&walks, sk, 0, 0);
 	tp = bpf_tcp_sock(sk);
 	if (!st || !both || !tp) {
 		count(COUNTER_STORAGE_FULL);
 		return 0;
 	}
-	d = &st->dir[s.dir & 1];
-	w = &both->dir[s.dir & 1];
-	w->segment = s;
-	w->runs = 0;
-	if (len)
-		find_runs(skb, d, w);
-	if (w->runs) {
-		d->unmarked = 0;
-		emit_runs(skb, &s, st, tp, w);
-		return 0;
-	}
-	if (worth_a_mark(st, d, &s)) {
-		d->unmarked = 0;
-		emit_other_0(skb, &s, st, tp);
+	if (take_walk(both, dir)) {
+		both->dir[dir].whole = segment_of(off, len, seqs, bits);
+		frames_segment(skb, st, tp, both, dir);
+		give_walk(both, dir);
+	} else {
+		struct segment s = segment_of(off, len, seqs, bits);
+
+		/* The other CPU may still be writing records of what is before it. */
+		s.flags |= SEGMENT_AHEAD;
+		if (!st->dir[dir].open_hole)
+			st->dir[dir].hole = s.seq;
+		s.head = len < BUSY_KEPT ? len : BUSY_KEPT;
+		emit_other_pieces(skb, &s, st, tp);
 	}
 	return 0;
 }

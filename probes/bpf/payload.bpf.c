@@ -293,6 +293,8 @@ static __always_inline void tcp_segment(struct __sk_buff *skb, void *data, void 
 		return;
 	}
 	st = bpf_sk_storage_get(&socks, sk, 0, s.len ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	if (!st) /* who is the second of two CPUs to make it gets nothing */
+		st = bpf_sk_storage_get(&socks, sk, 0, 0);
 	if (!st) {
 		if (s.len)
 			count(COUNTER_STORAGE_FULL);
@@ -309,23 +311,24 @@ static __always_inline void tcp_segment(struct __sk_buff *skb, void *data, void 
 }
 
 /* A datagram of a UDP socket is counted, and has a record where user space understands it. */
-static __always_inline void udp_datagram(struct __sk_buff *skb, void *data, void *end, u32 l4, u8 dir)
+static __noinline int udp_datagram(struct __sk_buff *skb, u32 l4, u8 dir)
 {
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	struct flow_key key = { .proto = IPPROTO_UDP };
 	struct bpf_sock *sk = skb->sk;
 	u8 *ip = data;
 	u16 *ports = data + l4;
 
-	if ((void *)(ports + 4) > end || !sk)
-		return;
+	if (data + 20 > end || (void *)(ports + 4) > end || !sk)
+		return done();
 	key.sock = (u64)sk;
 	key.local_port = bpf_ntohs(dir == DIR_SENT ? ports[0] : ports[1]);
 	key.remote_port = bpf_ntohs(dir == DIR_SENT ? ports[1] : ports[0]);
 	if (!ports_in_scope(key.local_port, key.remote_port))
-		return;
+		return done();
 	if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
 		if (data + 40 > end)
-			return;
+			return done();
 		__builtin_memcpy(dir == DIR_SENT ? key.local : key.remote, ip + 8, 16);
 		__builtin_memcpy(dir == DIR_SENT ? key.remote : key.local, ip + 24, 16);
 	} else {
@@ -335,6 +338,7 @@ static __always_inline void udp_datagram(struct __sk_buff *skb, void *data, void
 	datagram(skb, &key, l4 + 8, dir);
 	if (!flow_add(&sock_flows, &key, dir, skb->len, bpf_ktime_get_boot_ns()))
 		count(COUNTER_FLOWS_FULL);
+	return done();
 }
 
 static __always_inline void packet(struct __sk_buff *skb, u8 dir)
@@ -364,7 +368,7 @@ static __always_inline void packet(struct __sk_buff *skb, u8 dir)
 	if (proto == IPPROTO_TCP)
 		tcp_segment(skb, data, end, l4, dir);
 	else if (proto == IPPROTO_UDP)
-		udp_datagram(skb, data, end, l4, dir);
+		DO(udp_datagram(skb, l4, dir));
 }
 
 /* Packets that a local socket sends, after its own and before the interface's queue. Since 4.10. 1 lets it pass. */

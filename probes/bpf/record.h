@@ -132,6 +132,7 @@ EMIT(2032, 2032, TAIL, TAIL, INFER_SCAN)
 EMIT(4096, AREA_MAX, TAIL, TAIL, INFER_SCAN)
 
 EMIT(other_0, 0, TAIL_OTHER, s->tail, 0)
+EMIT(other_40, 40, TAIL_OTHER, s->tail, 0)
 EMIT(other_192, 192, TAIL_OTHER, s->tail, 0)
 EMIT(other_960, 960, TAIL_OTHER, s->tail, 0)
 EMIT(other_4032, AREA_OTHER, TAIL_OTHER, s->tail, 0)
@@ -158,6 +159,8 @@ static __always_inline void emit_other(struct __sk_buff *skb, struct segment *s,
 {
 	if (s->head == 0)
 		emit_other_0(skb, s, st, tp);
+	else if (s->head <= 40)
+		emit_other_40(skb, s, st, tp);
 	else if (s->head <= 192)
 		emit_other_192(skb, s, st, tp);
 	else if (s->head <= 960)

@@ -39,7 +39,7 @@ struct sock_state {
 	u32 refilled[2]; /* SOCK_OTHER: when the budget was last renewed within a turn, in 2^20 ns */
 };
 
-#define RUNS 32 /* of copied bytes in one segment; what would be more is copied together with what is between */
+#define RUNS 16 /* of copied bytes that are noted before their records are written */
 
 /* Bytes [at, end) of a segment are copied; those up to the next run are counted. */
 struct run {
@@ -70,15 +70,17 @@ struct walk {
 	u32 keep; /* of them: to be copied */
 	u32 have; /* bytes of a frame header in `header` */
 	u32 in_step;
-	u32 at, begin, end;    /* places in the current segment */
-	u32 runs, n, together; /* of the current segment */
-	u32 pad;
+	u32 at, begin, end, until; /* places in the current segment */
+	u32 runs, n, together;	   /* of the current segment */
 	u8 header[24];
-	struct segment segment;
+	struct segment whole, segment; /* the current one, and what the next record tells of it */
 	struct run run[RUNS];
 };
 
 struct walks {
+	struct bpf_spin_lock lock; /* of busy */
+	u32 busy[2];		   /* a CPU is at the walk of this direction */
+	u32 pad;
 	struct walk dir[2];
 };
 

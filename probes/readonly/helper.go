@@ -56,7 +56,7 @@ var forbidden = map[asm.BuiltinFunc]string{
 var allowed = map[asm.BuiltinFunc]kind{
 	asm.FnMapLookupElem: memory, asm.FnMapLookupPercpuElem: memory, asm.FnMapUpdateElem: number, asm.FnMapDeleteElem: number,
 	asm.FnMapPushElem: number, asm.FnMapPopElem: number, asm.FnMapPeekElem: number, asm.FnGetLocalStorage: memory,
-	asm.FnSkStorageGet: memory, asm.FnSkStorageDelete: number, asm.FnTaskStorageGet: memory, asm.FnTaskStorageDelete: number,
+	asm.FnSkStorageGet: memory, asm.FnSkStorageDelete: number, asm.FnSpinLock: number, asm.FnSpinUnlock: number, asm.FnTaskStorageGet: memory, asm.FnTaskStorageDelete: number,
 	asm.FnCgrpStorageGet: memory, asm.FnCgrpStorageDelete: number,
 
 	asm.FnRingbufReserve: memory, asm.FnRingbufSubmit: number, asm.FnRingbufDiscard: number, asm.FnRingbufOutput: number,
