@@ -19,6 +19,7 @@ func (c *conn) feedBack(p []byte, t time.Duration) {
 		n = copy(c.headless[:], partial.Head)
 	}
 	c.fed += uint64(len(p))
+	c.back.Pos = c.pos[c.client.Other()] - uint64(len(p))
 	c.back.Feed(p, t)
 	if !c.back.Lost() || c.phase == phaseOver {
 		return
@@ -82,6 +83,9 @@ func (c *conn) takeBack(f *protocol.Frame) {
 	c.counted += f.Size
 	if c.fit == protocol.FitNo {
 		return
+	}
+	if c.env.Marks != nil {
+		c.markBack(f)
 	}
 	e := c.queue.Front()
 	if e != nil && f.Size == 1 {
@@ -306,6 +310,7 @@ func (c *conn) feedTail(p []byte, t time.Duration) {
 		c.tail.kept = append(c.tail.kept, p[:n]...)
 		if end := c.tail.find(); end > 0 {
 			c.uncounted(uint64(end-before), t)
+			c.markEnd(c.tail.kept[:end], c.pos[c.client.Other()]-uint64(len(p)-(end-before)))
 			c.endLost(c.tail.kept[:end], t)
 			c.tail.reset()
 			if rest := p[end-before:]; len(rest) > 0 {

@@ -26,7 +26,7 @@ func (s *shared) open(start protocol.Start) protocol.Parser {
 	if n := len(s.free); n > 0 {
 		c, s.free = s.free[n-1], s.free[:n-1]
 	}
-	c.joined, c.pos = start.Joined, start.Base
+	c.joined, c.pos, c.told = start.Joined, start.Base, start.Base
 	c.queue = protocol.NewInOrder[exchange](MaxPending + 1)
 	c.statements = protocol.NewByID[string, statement](MaxStatements)
 	c.portals = protocol.NewByID[string, statement](MaxPortals)
@@ -60,6 +60,7 @@ type conn struct {
 	fit    protocol.Fit
 	inner  protocol.Parser // behind SSLRequest
 	pos    [2]uint64       // bytes of each direction, from the first of the connection
+	told   [2]uint64       // those of them that a recording knows of
 
 	undecided   []byte // the first bytes of a turn, while they do not show who is the client
 	undecidedAt time.Duration
@@ -108,14 +109,16 @@ func (c *conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	}
 	c.begin(d, t)
 	c.pos[d] += uint64(len(p))
-	if c.phase == phaseOver {
-		return
-	}
-	if !c.known {
+	switch {
+	case c.phase == phaseOver:
+	case !c.known:
 		c.decide(d, p, t)
-		return
+	default:
+		c.feed(d, p, t)
 	}
-	c.feed(d, p, t)
+	if c.env.Marks != nil {
+		c.mark(d)
+	}
 }
 
 func (c *conn) feed(d protocol.Dir, p []byte, t time.Duration) {
@@ -158,8 +161,10 @@ func (c *conn) decide(d protocol.Dir, p []byte, t time.Duration) {
 		client = d.Other()
 	}
 	c.known, c.client, c.turn = true, client, 1
-	if kept > 0 {
+	if c.tellAll(d.Other(), protocol.FillZero); kept > 0 {
+		c.pos[d] -= uint64(len(p))
 		c.feed(d, first, c.undecidedAt)
+		c.pos[d] += uint64(len(p))
 	}
 	c.feed(d, p, t)
 }
@@ -250,6 +255,9 @@ func (c *conn) begin(d protocol.Dir, t time.Duration) {
 		if len(c.undecided) > 0 {
 			c.undecided = c.undecided[:0]
 			c.fitNo()
+		}
+		if !c.known {
+			c.tellAll(d.Other(), protocol.FillZero)
 		}
 		if c.known && c.phase != phaseOver {
 			c.newTurn(d)

@@ -17,6 +17,7 @@ func (c *conn) feedFront(p []byte, t time.Duration) {
 		}
 	}
 	lost := c.front.Lost()
+	c.front.Pos = c.pos[c.client] - uint64(len(p))
 	c.front.Feed(p, t)
 	if !lost && c.front.Lost() {
 		if c.fit == protocol.FitOpen {
@@ -49,6 +50,9 @@ func (c *conn) measureFront(p []byte) (uint64, protocol.State) {
 func (c *conn) takeFront(f *protocol.Frame) {
 	if c.fit == protocol.FitNo {
 		return
+	}
+	if c.env.Marks != nil {
+		c.markFront(f)
 	}
 	if c.phase == phaseStartup {
 		c.startup(f)
