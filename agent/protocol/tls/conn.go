@@ -23,6 +23,7 @@ type side struct {
 	messages protocol.Framer
 	first    time.Duration // of the handshake message at hand
 	pos      uint64        // of the bytes fed and skipped, from Start.Base on
+	read     uint64        // position behind the last record that was read
 	bytes    uint64        // of the handshake
 	turned   bool          // it spoke
 	sealed   bool          // what follows is encrypted
@@ -57,7 +58,7 @@ func newConn(env *protocol.Env, s protocol.Start) *conn {
 		d := protocol.Dir(i)
 		x := &c.sides[i]
 		x.pos = s.Base[i]
-		x.records = protocol.Framer{Keep: maxHello, Take: func(f *protocol.Frame) { c.record(d, f) },
+		x.records = protocol.Framer{Keep: maxHello, Pos: x.pos, Take: func(f *protocol.Frame) { c.record(d, f) },
 			Size: func(p []byte) (uint64, protocol.State) { return c.size(d, p) }}
 		x.messages = protocol.Framer{Keep: maxHello, Size: messageSize, Take: func(f *protocol.Frame) { c.message(d, f) }}
 	}
@@ -105,8 +106,8 @@ func (c *conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 // mark lets a recording have the handshake; of what follows, only how long it is.
 func (c *conn) mark(m protocol.Marks, d protocol.Dir, n uint64) {
 	at := c.sides[d].pos
-	if c.over {
-		m.Hide(d, at-n, at, protocol.FillAll)
+	if from := max(at-n, c.sides[d].read); c.over && from < at { // what ended the handshake has to end it again
+		m.Hide(d, from, at, protocol.FillAll)
 	}
 	m.Settle(d, at)
 }
@@ -163,6 +164,7 @@ func (c *conn) record(d protocol.Dir, f *protocol.Frame) {
 	}
 	s := &c.sides[d]
 	s.bytes += f.Size
+	s.read = f.At + f.Size
 	switch kind := f.Head[0]; {
 	case kind&0x80 != 0:
 		c.version2Hello(d, f)
@@ -362,7 +364,7 @@ func (c *conn) leave() {
 	c.over = true
 	for i := range c.sides {
 		s := &c.sides[i]
-		*s = side{pos: s.pos}
+		*s = side{pos: s.pos, read: s.read}
 		s.records.Lose() // one of them may be at work
 		s.messages.Lose()
 	}
