@@ -93,6 +93,7 @@ func newConn(env *protocol.Env, s protocol.Start) *Conn {
 		dir := protocol.Dir(d)
 		c.side[d].Framer = protocol.Framer{
 			Keep: keep,
+			Pos:  s.Base[d],
 			Size: func(p []byte) (uint64, protocol.State) { return c.size(dir, p) },
 			Take: func(f *protocol.Frame) { c.take(dir, f) },
 		}
@@ -108,6 +109,9 @@ func (c *Conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	s := c.turn(d, uint64(len(p)), t)
 	s.Feed(p, t)
 	c.miss(s)
+	if m := c.env.Marks; m != nil {
+		s.Mark(m, d, protocol.FillAll)
+	}
 }
 
 // Skip implements protocol.Parser.
@@ -188,6 +192,9 @@ func headerSize(b byte) int {
 func (c *Conn) take(d protocol.Dir, f *protocol.Frame) {
 	s := &c.side[d]
 	s.strict = false
+	if c.env.Marks != nil {
+		c.mark(d, f)
+	}
 	h := headerSize(f.Head[1])
 	op, fin := f.Head[0]&15, f.Head[0]&0x80 != 0
 	frames, messages, bytes := &c.session.FramesSent, &c.session.MessagesSent, &c.session.BytesSent
