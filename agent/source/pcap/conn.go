@@ -163,7 +163,12 @@ func (c *tcpConn) onACK(g *segment) {
 	}
 	// A hole that is acknowledged will not be filled by TCP, only by a capture that has packets out of order.
 	if g.n == 0 && len(o.spans) > 0 && after(o.missing(g.ack), o.next) && g.time > o.holeSince+reorderTime {
-		c.acked(g.dir, g.seq, o.missing(g.ack), g.time)
+		if len(c.held) > 0 && c.held[0].dir == g.dir { // its sender sent that before
+			c.release()
+		}
+		if after(o.missing(g.ack), o.next) {
+			c.acked(g.dir, g.seq, o.missing(g.ack), g.time)
+		}
 	}
 }
 

@@ -51,6 +51,10 @@ var stories = []struct {
 		k.open().send(client, "PA", getB).send(server, "PA", no0).unseen(client, "", getA).send(server, "PA", ok5).wait(50 * time.Millisecond)
 		k.send(client, "PA", getB).send(server, "PA", no0).close()
 	}},
+	{"a request held back before its answer is missed", func(k *talk) {
+		k.open().send(client, "PA", getB).unseen(server, "", no0[:10]).send(server, "PA", no0[10:]).wait(30 * time.Millisecond)
+		k.send(client, "PA", getA).unseen(server, "", ok5).send(client, "A", "").send(client, "PA", getB).send(server, "PA", no0).close()
+	}},
 	{"the end of an answer not captured", func(k *talk) {
 		k.open().send(client, "PA", getA).send(server, "A", ok5[:40]).unseen(server, "", ok5[40:]).send(client, "A", "").close()
 	}},
