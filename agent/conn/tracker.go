@@ -142,6 +142,9 @@ func New(c Config, identify Identify, interfaceName func(uint32) string, out Out
 		talks: map[talkKey]*talk{},
 	}
 	t.engine = detect.New(all.Specs(), t.emit, t.marks())
+	if t.config.Wire {
+		t.engine.Wire()
+	}
 	return t
 }
 

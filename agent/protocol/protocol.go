@@ -135,6 +135,18 @@ type Env struct {
 
 	// Marks is nil unless what passes is recorded.
 	Marks Marks
+
+	// Wire says that what passes comes from a capture. Then neither end is the observed one, whichever of them Sent and Role
+	// stand for, and what is an error to clients alone is one.
+	Wire bool
+}
+
+// View returns the role whose idea of an error a request is judged by, given that of the observed socket.
+func (e *Env) View(r model.Role) model.Role {
+	if e.Wire {
+		return model.RoleClient
+	}
+	return r
 }
 
 // Marks is told which bytes a recording may hold. Positions count the bytes of a direction from the first that the

@@ -54,6 +54,9 @@ func New(specs []protocol.Spec, emit protocol.Emit, marks protocol.Marks) *Engin
 	return e
 }
 
+// Wire says that what passes comes from a capture; see protocol.Env. To be called before any connection is made.
+func (e *Engine) Wire() { e.env.Wire = true }
+
 // open implements protocol.Env.Open.
 func (e *Engine) open(name string, s protocol.Start) protocol.Parser {
 	if name == "" {

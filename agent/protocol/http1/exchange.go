@@ -90,7 +90,7 @@ func (c *Conn) finish(e *exchange, reason string, end time.Duration) {
 	if e.dir == protocol.Sent {
 		r.Role = model.RoleClient
 	}
-	r.Outcome = outcome(r.Role, e.http.Status)
+	r.Outcome = outcome(c.shared.env.View(r.Role), e.http.Status)
 	if reason != "" {
 		r.Outcome = model.OutcomeIncomplete
 	}

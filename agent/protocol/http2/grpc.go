@@ -244,7 +244,7 @@ func (c *conn) judge(st *stream) {
 	switch {
 	case status == statusOK:
 		return
-	case c.role() == model.RoleServer:
+	case c.shared.env.View(c.role()) == model.RoleServer:
 		switch status {
 		case statusCancelled, 3, 5, 6, statusPermissionDenied, statusResourceExhausted, 9, 10, 11, statusUnauthenticated:
 			return

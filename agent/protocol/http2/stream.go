@@ -307,7 +307,7 @@ func (c *conn) finish(st *stream, t time.Duration) {
 	case st.http.Status == 0:
 		r.Outcome, r.Reason = model.OutcomeIncomplete, statusUnknown
 	default:
-		r.Outcome = httpOutcome(c.role(), st.http.Status)
+		r.Outcome = httpOutcome(c.shared.env.View(c.role()), st.http.Status)
 	}
 	c.emit(st, t)
 }

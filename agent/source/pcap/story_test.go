@@ -157,6 +157,39 @@ func TestStories(t *testing.T) {
 	}
 }
 
+// A capture that begins with a server's packet has nothing that tells its ends apart but the protocol.
+func TestAnErrorOfAClientIsOneWhicheverEndSpeaksFirst(t *testing.T) {
+	for _, first := range []int{client, server} {
+		k := newTalk()
+		k.port = 70 // as good as 80 for a server's
+		k.send(first, "A", "")
+		k.send(client, "PA", getB).send(server, "PA", no0).close()
+		want := "request wire http 10.0.0.1:70 -> 10.0.0.2:80 GET /b 404 error  28/40"
+		if got := outcome(t, file(layers.LinkTypeRaw, k.shots)); !strings.HasPrefix(got, want) {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
+func TestPortsTellServersWhereNothingElseDoes(t *testing.T) {
+	for _, c := range []struct {
+		src, dst uint16
+		server   bool // the sender
+	}{
+		{80, 40000, true}, {40000, 80, false}, {22, 8080, true}, {5432, 7777, true}, {18830, 40000, true}, {40000, 18830, false},
+		{18830, 18831, false}, {50000, 40000, false}, {1025, 1433, false},
+	} {
+		p := packet{src: "10.0.0.1", dst: "10.0.0.2", sport: c.src, dport: c.dst, flags: "PA", text: "?"}
+		want := fmt.Sprintf("10.0.0.1:%d -> 10.0.0.2:%d", c.src, c.dst)
+		if c.server {
+			want = fmt.Sprintf("10.0.0.2:%d -> 10.0.0.1:%d", c.dst, c.src)
+		}
+		if got := outcome(t, file(layers.LinkTypeRaw, []shot{{data: p.bytes()}})); !strings.Contains(got, want) {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
+
 // shorten keeps long bodies out of golden files.
 func shorten(text string) string {
 	for _, b := range []string{"b", "X"} {

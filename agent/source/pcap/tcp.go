@@ -202,8 +202,12 @@ var knownPorts = map[uint16]bool{
 	3389: true, 5353: true, 5355: true, 6380: true, 9042: true, 9093: true, 9094: true, 15672: true, 26379: true, 61616: true,
 }
 
-// wellKnown is the port below which only services are found.
-const wellKnown = 1024
+// Below wellKnown only services are found. From firstOfClients on systems choose ports for clients: Linux from 32768 on,
+// most others from 49152 on (RFC 6335 6).
+const (
+	wellKnown      = 1024
+	firstOfClients = 32768
+)
 
 // looksLikeServer guesses from ports alone whether the sender is the server. Parsers of protocols know better in the end.
 func looksLikeServer(src, dst uint16) bool {
@@ -217,8 +221,10 @@ func rank(port uint16) int {
 		return 0
 	case knownPorts[port]:
 		return 1
+	case port < firstOfClients:
+		return 2
 	}
-	return 2
+	return 3
 }
 
 // queue is a list of connections in the order of their last packets.
