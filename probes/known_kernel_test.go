@@ -73,9 +73,10 @@ func TestConversationsOfKnownProtocolsAreCopied(t *testing.T) {
 			"T\x00\x00\x00\x21\x00\x01?column?\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x19\xff\xff\xff\xff\xff\xff\x00\x00" +
 				"D\x00\x00\x01\x36\x00\x01\x00\x00\x01\x2c" + value + "C\x00\x00\x00\x0dSELECT 1\x00Z\x00\x00\x00\x05I",
 		},
-		"memcached": {"set key 0 0 300\r\n" + value + "\r\n", "STORED\r\n"},
-		"MySQL":     {"\x33\x01\x00\x00\x03SELECT '" + value[:296] + "'   ", "\x07\x00\x00\x01\x00\x01\x00\x02\x00\x00\x00" + value},
-		"NATS":      {"PUB a.b 300\r\n" + value + "\r\n", "+OK\r\n"},
+		"Redis, inline": {"SET key " + value + "\r\n", "$300\r\n" + value + "\r\n"},
+		"memcached":     {"set key 0 0 300\r\n" + value + "\r\n", "STORED\r\n"},
+		"MySQL":         {"\x33\x01\x00\x00\x03SELECT '" + value[:296] + "'   ", "\x07\x00\x00\x01\x00\x01\x00\x02\x00\x00\x00" + value},
+		"NATS":          {"PUB a.b 300\r\n" + value + "\r\n", "+OK\r\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w, p := watched(t, nil)
@@ -170,6 +171,26 @@ func TestMessageThatComesInPiecesIsKnown(t *testing.T) {
 	}
 	w.settle()
 	whole(t, of(event.DirReceived, w.segments(c.serverPort, c.clientPort)), sent)
+}
+
+// The body behind 100 Continue is a turn of its own, whatever it looks like.
+func TestBodyThatLooksLikeRedisIsABody(t *testing.T) {
+	w, c := watched(t, nil)
+	body := []byte("$5000\r\n" + strings.Repeat("b", 5000))
+	for range 3 {
+		say(t, c.client, c.server, []byte("PUT / HTTP/1.1\r\nContent-Length: 5007\r\nExpect: 100-continue\r\n\r\n"))
+		say(t, c.server, c.client, []byte("HTTP/1.1 100 Continue\r\n\r\n"))
+		say(t, c.client, c.server, body)
+		say(t, c.server, c.client, answer(2000))
+	}
+	w.settle()
+	n := 0
+	for _, p := range w.segments(c.serverPort, c.clientPort) {
+		n += len(p.head)
+	}
+	if n > 3*(200+256+512) {
+		t.Errorf("%d bytes copied: this is no longer HTTP", n)
+	}
 }
 
 func TestWhatFollowsAnUpgradeIsCopied(t *testing.T) {

@@ -19,16 +19,16 @@ import (
 
 const tcpListen = 10 // include/net/tcp_states.h
 
-// List delivers the TCP connections of every network namespace of the machine. withProcesses looks up who holds them,
-// which reads /proc/PID/fd of every process.
+// List delivers the TCP connections and the UDP sockets of every network namespace of the machine. withProcesses looks up
+// who holds them, which reads /proc/PID/fd of every process.
 func (s *Set) List(ctx context.Context, now uint64, withProcesses bool, f func(*event.Listed)) error {
-	sockets, err := diag.Sockets(ctx, diag.Options{PIDs: withProcesses})
+	sockets, err := diag.Sockets(ctx, diag.Options{UDP: true, PIDs: withProcesses})
 	if len(sockets) == 0 && err != nil { // one namespace that cannot be entered does not hide the others
 		return fmt.Errorf("list the sockets that exist: %w", err)
 	}
 	for i := range sockets {
 		k := &sockets[i]
-		if k.Proto != diag.TCP || k.State == tcpListen {
+		if k.Proto == diag.TCP && k.State == tcpListen {
 			continue
 		}
 		l := listed(k)

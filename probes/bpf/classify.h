@@ -37,7 +37,7 @@ const volatile u32 mark_bytes = 65536;
 
 static __always_inline void become(struct sock_state *st, struct direction *d, u8 what)
 {
-	st->flags = (st->flags & ~(SOCK_HTTP | SOCK_OWN_WAY)) | what;
+	st->flags = (st->flags & ~(SOCK_HTTP | SOCK_ANSWERED | SOCK_OWN_WAY)) | what;
 	st->unknown_turns = 0;
 	d->guess = GUESS_NONE;
 	d->brief = 0;
@@ -139,7 +139,8 @@ static __noinline int know_other(struct __sk_buff *skb, struct segment *s, struc
 		st->tls_turns = tls_turns_max - 1;
 		return 1;
 	}
-	if ((st->flags & SOCK_HTTP) && st->unknown_turns <= TURNS_OF_A_BODY)
+	/* What looked like a request may have been an inline command of Redis: then no answer of HTTP came. */
+	if ((st->flags & SOCK_ANSWERED) && st->unknown_turns <= TURNS_OF_A_BODY)
 		return 0;
 	become(st, d, SOCK_OTHER);
 	d->left = budget_other;
@@ -178,7 +179,7 @@ static __noinline int classify(struct __sk_buff *skb, struct segment *s, struct 
 	if (guess == GUESS_RESPONSE) {
 		d->left = st->dir[(s->dir & 1) ^ 1].pipelined ? budget_pipelined : budget_response;
 		st->unknown_turns = 0;
-		st->flags |= SOCK_HTTP;
+		st->flags |= SOCK_HTTP | SOCK_ANSWERED;
 		if (is_switch(first)) {
 			become(st, d, SOCK_OTHER);
 			d->guess = GUESS_RESPONSE;

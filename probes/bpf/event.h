@@ -51,6 +51,7 @@ enum sock_flags {
 	SOCK_OTHER = 8,	  /* speaks another protocol that user space knows */
 	SOCK_FRAMES = 16, /* speaks HTTP/2 */
 	SOCK_TLS = 32,
+	SOCK_ANSWERED = 64, /* has had an answer of HTTP/1 */
 };
 
 struct tuple {

@@ -237,12 +237,13 @@ const (
 type recordSockFlags uint32
 
 const (
-	recordSockFlagsSOCK_KNOWN  recordSockFlags = 1
-	recordSockFlagsSOCK_IGNORE recordSockFlags = 2
-	recordSockFlagsSOCK_HTTP   recordSockFlags = 4
-	recordSockFlagsSOCK_OTHER  recordSockFlags = 8
-	recordSockFlagsSOCK_FRAMES recordSockFlags = 16
-	recordSockFlagsSOCK_TLS    recordSockFlags = 32
+	recordSockFlagsSOCK_KNOWN    recordSockFlags = 1
+	recordSockFlagsSOCK_IGNORE   recordSockFlags = 2
+	recordSockFlagsSOCK_HTTP     recordSockFlags = 4
+	recordSockFlagsSOCK_OTHER    recordSockFlags = 8
+	recordSockFlagsSOCK_FRAMES   recordSockFlags = 16
+	recordSockFlagsSOCK_TLS      recordSockFlags = 32
+	recordSockFlagsSOCK_ANSWERED recordSockFlags = 64
 )
 
 type recordTuple struct {

@@ -10,12 +10,14 @@ import (
 
 // always is what the capture point cannot see on any kernel.
 var always = [...]string{
-	"TLS: the payload is encrypted here, so such connections are flows without requests; so is kTLS, though the application " +
-		"writes plain text.",
-	"HTTP/3 (QUIC) and DTLS: encrypted, counted as UDP; the payload of other UDP traffic is not looked at either.",
+	"TLS: the payload is encrypted here, so of such connections the handshake is seen and no requests; so it is with kTLS, " +
+		"though the application writes plain text.",
+	"HTTP/3 (QUIC): encrypted, the packets that begin a connection are seen. Other UDP traffic than that and DNS is counted, " +
+		"its payload is not looked at; DTLS is part of it.",
 	"Unix, vsock, RDMA and SMC sockets: their bytes are in no IP packet.",
 	"Bytes that another tool's sockmap passes from socket to socket: they skip the network stack.",
-	"Bytes beyond the payload budget are counted, not copied: a longer head is reported as incomplete.",
+	"Bytes beyond the payload budget are counted, not copied: a longer head is reported as incomplete, and requests behind the " +
+		"first 8 KiB that one side sends without an answer (pipelines) may be missing.",
 	"Bytes that arrive before their socket exists (TCP_DEFER_ACCEPT, TCP Fast Open, a lost last packet of the handshake) are " +
 		"joined to the connection by its addresses, and only their first 4 KiB are copied.",
 	"A received segment that TCP itself refuses afterwards (wrong checksum, old timestamp) is taken for the bytes it claims.",
