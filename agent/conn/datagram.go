@@ -61,7 +61,7 @@ func (t *Tracker) datagram(r event.Record) bool {
 
 // emit completes a request that the parser of a conversation found.
 func (w *talk) emit(r *model.Request) {
-	process := w.t.actors[w.key.sock]
+	process := w.t.udpProcess(&w.key)
 	if process != nil && w.t.config.Self != 0 && process.PID == w.t.config.Self {
 		return
 	}

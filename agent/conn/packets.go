@@ -146,6 +146,10 @@ func (t *Tracker) list(e *event.Listed) bool {
 		t.listingEnded(event.Time(&e.Hdr))
 		return true
 	}
+	if e.Proto == protoUDP {
+		t.bind(e)
+		return true
+	}
 	if c := t.cookies[e.Cookie]; c != nil {
 		if c.midStream && c.process == nil && e.Actor.PidTgid != 0 { // its bytes came before the first listing did
 			t.join(c, e)
@@ -178,6 +182,7 @@ func (t *Tracker) listingEnded(began time.Duration) {
 			delete(t.listed, cookie)
 		}
 	}
+	t.unbind(began)
 	if !t.stale {
 		return
 	}

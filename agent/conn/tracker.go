@@ -117,6 +117,7 @@ type Tracker struct {
 	listed  map[uint64]*event.Listed // sockets older than the agent, by cookie, until their first segment
 	flows   map[event.FlowKey]*packetFlow
 	actors  map[uint64]*model.Process // of UDP sockets, by address of the kernel's socket
+	bound   map[binding]event.Listed  // UDP sockets older than the agent, until they are seen
 	talks   map[talkKey]*talk         // conversations of datagrams
 	early   map[pair]event.Record     // data older than its socket
 	nextID  uint64
@@ -139,7 +140,7 @@ func New(c Config, identify Identify, interfaceName func(uint32) string, out Out
 		config: c, out: out, identify: identify, interfaceName: interfaceName,
 		conns: map[uint64]*Conn{}, cookies: map[uint64]*Conn{}, pairs: map[pair]*Conn{}, listed: map[uint64]*event.Listed{},
 		flows: map[event.FlowKey]*packetFlow{}, actors: map[uint64]*model.Process{}, early: map[pair]event.Record{},
-		talks: map[talkKey]*talk{},
+		talks: map[talkKey]*talk{}, bound: map[binding]event.Listed{},
 	}
 	t.engine = detect.New(all.Specs(), t.emit, t.marks())
 	if t.config.Wire {
