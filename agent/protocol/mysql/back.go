@@ -190,6 +190,8 @@ func (c *conn) answer(e *exchange, p []byte, size uint64) {
 		}
 	case readData:
 		c.ok(e, p)
+	case readRest:
+		c.rest(e, p, size)
 	default:
 		c.preparing(e, p, size)
 	}

@@ -101,6 +101,7 @@ const (
 	readFields // definitions until EOF
 	readData   // the client sends a file, then OK or ERR comes
 	readStream
+	readRest // in step again behind a gap: until what ends an answer
 )
 
 // firstReading returns how the answer to a command begins.

@@ -338,6 +338,9 @@ func (s *side) resync() {
 // lose is called when a direction has come out of step.
 func (c *conn) lose() {
 	c.damaged = true
+	if e := c.queue.Front(); e != nil && e.reading == readRest {
+		e.uncertain = false
+	}
 	if c.env.Resync != nil {
 		c.env.Resync(model.ProtocolMySQL)
 	}

@@ -502,6 +502,30 @@ func TestGaps(t *testing.T) {
 	}
 }
 
+func TestAnEOFBehindAGapMayEndTheDefinitions(t *testing.T) {
+	rows := resp(packet(9, row("x")), packet(10, row("y")), packet(11, eof(2)))
+	more, binaryRow := 2|statusMoreResults, "\x00\x00\x10\x00\x02\x00\x00"
+	for _, c := range []struct {
+		name  string
+		steps []step
+		want  string
+		end   time.Duration
+	}{
+		{"rows follow", []step{req(query("SELECT a")), respSkip(50), resp(packet(8, eof(2))), rows}, "COM_QUERY [SELECT a] ok", 4},
+		{"an error follows", []step{req(query("SELECT a")), respSkip(50), resp(packet(8, eof(2))), resp(packet(9, errBody(1317)))},
+			"COM_QUERY [SELECT a] error 1317 ER_QUERY_INTERRUPTED", 4},
+		{"nothing follows", []step{req(query("SELECT a")), respSkip(50), resp(packet(8, eof(2)))}, "COM_QUERY [SELECT a] ok", 3},
+		{"what follows is lost", []step{req(query("SELECT a")), respSkip(50), resp(packet(8, eof(2))), respSkip(50)}, "COM_QUERY [SELECT a] incomplete lost", 4},
+		{"rows that look like an OK packet", []step{req(execute(9)), respSkip(50), resp(packet(8, eof(more)), packet(9, binaryRow), packet(10, eof(more)),
+			packet(11, okBody(3, 2)))}, "COM_STMT_EXECUTE ok", 3},
+	} {
+		o := observe(true, true).run(c.steps...).run(req(command(comPing)))
+		if got := o.lines(); got != c.want || o.got[0].End != c.end*time.Second {
+			t.Errorf("%s: %s, end %v", c.name, got, o.got[0].End)
+		}
+	}
+}
+
 func TestPendingIsBounded(t *testing.T) {
 	o := observe(true, false)
 	n := 2 * MaxPending

@@ -38,8 +38,8 @@
 //
 // Inside a packet, framing goes on exactly. Over the beginning of a packet the direction is out of step:
 //
-//   - Answers: the end is found by an EOF, OK or ERR packet that ends a result. Then the request is complete, its rows unknown.
-//     Else everything that waited is "lost" when the client speaks next.
+//   - Answers: the end is found by an EOF, OK or ERR packet that ends a result, when no other packet follows it. Then the
+//     request is complete, its rows unknown. Else everything that waited is "lost" when the client speaks next.
 //   - Requests: in step again with the client's next turn; what waited then is "lost".
 //   - A client that does not wait for its answers cannot be followed over a gap in several answers: from there on all of the
 //     connection's requests are "lost", never mismatched.

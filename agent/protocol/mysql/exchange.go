@@ -45,6 +45,7 @@ type exchange struct {
 	rows         uint64
 	returns      bool // the last result had rows
 	counted      bool // rows are known
+	holed        bool // but for those in a gap
 	results      int
 }
 
@@ -125,7 +126,7 @@ func (c *conn) emit(e *exchange, reason string, end time.Duration) {
 	if e.batch > 1 && (e.results != 1 || reason != "") { // with one result, they are the statements of a procedure's body
 		c.db.Batch = e.batch
 	}
-	if e.counted && reason == "" && !e.failed {
+	if e.counted && !e.holed && reason == "" && !e.failed {
 		c.db.Rows, c.db.RowsKnown, c.db.RowsAffected = int64(min(e.affected, 1<<62)), true, true
 		if e.returns {
 			c.db.Rows, c.db.RowsAffected = int64(min(e.rows, 1<<62)), false

@@ -86,17 +86,34 @@ func (c *conn) endLost(p []byte, t time.Duration) {
 		return
 	}
 	e := c.queue.Front()
-	e.seq, e.counted = p[3]+1, false
-	payload := p[header:]
-	if payload[0] == 0xff {
-		c.failure(e, payload)
-	} else {
-		at := 3
-		if binary.LittleEndian.Uint16(payload[at:])&statusMoreResults != 0 {
-			e.reading = readFirst
-			return
-		}
-	}
+	e.seq, e.holed = p[3]+1, true
 	c.damaged = false
-	c.finish()
+	payload := p[header:]
+	switch {
+	case payload[0] == 0xff:
+		c.failure(e, payload)
+		c.finish()
+	case e.reading == readFields, e.reading == readRows && e.text != "" && e.batch < 2 && e.procedure == "":
+		c.result(e, binary.LittleEndian.Uint16(payload[3:]))
+	default:
+		e.reading = readRest
+		c.rest(e, payload, uint64(len(payload)))
+	}
+}
+
+// rest takes a packet of an answer of which some were not seen. An EOF packet ends definitions or rows: which of them, what
+// follows tells, or that nothing does. Where more results are to come, an OK packet may be the last; rows of prepared
+// statements look like it.
+func (c *conn) rest(e *exchange, p []byte, size uint64) {
+	_, status, ok := okPacket(p)
+	switch {
+	case isEOF(p, size) && size == 5 && len(p) == 5:
+		status, ok = binary.LittleEndian.Uint16(p[3:]), true
+	case isEOF(p, size) && ok && status&statusMoreResults == 0:
+		c.finish()
+		return
+	case p[0] != 0x00 || !isStatus(status):
+		ok = false
+	}
+	e.uncertain = ok && status&statusMoreResults == 0
 }
