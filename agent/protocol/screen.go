@@ -43,6 +43,15 @@ func (s *Screen) Replace(part, with []byte) {
 	s.at += uint64(len(with)) - (s.at - s.Offset(part))
 }
 
+// WriteAt does the same for bytes that may lie behind those that are here.
+func (s *Screen) WriteAt(at uint64, with []byte) {
+	if at >= s.at {
+		s.HideTo(at, FillAll)
+		s.marks.Replace(s.dir, s.base+at, with)
+		s.at = at + uint64(len(with))
+	}
+}
+
 // HideTo hides what was not told yet, up to an offset.
 func (s *Screen) HideTo(to uint64, with Filler) {
 	if s.at < to {

@@ -49,12 +49,12 @@ type Conn struct {
 	aliases [2]map[uint16]string
 }
 
-func newConn(s *shared, joined bool) *Conn {
-	c := &Conn{shared: s, joined: joined, pings: protocol.NewInOrder[*exchange](maxPings)}
+func newConn(s *shared, start protocol.Start) *Conn {
+	c := &Conn{shared: s, joined: start.Joined, pings: protocol.NewInOrder[*exchange](maxPings)}
 	for d := range c.side {
-		c.strict[d] = joined
+		c.strict[d] = start.Joined
 		c.waiting[d] = protocol.NewByID[uint16, *exchange](maxWaiting)
-		c.side[d] = protocol.Framer{Size: frameSize, Keep: keep, Take: func(f *protocol.Frame) { c.take(protocol.Dir(d), f) }}
+		c.side[d] = protocol.Framer{Size: frameSize, Keep: keep, Pos: start.Base[d], Take: func(f *protocol.Frame) { c.take(protocol.Dir(d), f) }}
 	}
 	return c
 }
@@ -79,6 +79,9 @@ func (c *Conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 			c.fails++
 		}
 		c.miss(d, lost, t)
+	}
+	if m := c.shared.env.Marks; m != nil {
+		c.side[d].Mark(m, d, protocol.FillAll)
 	}
 }
 
@@ -237,6 +240,9 @@ func (c *Conn) suppose(d protocol.Dir) {
 func (c *Conn) take(d protocol.Dir, f *protocol.Frame) {
 	p := &c.shared.packet
 	p.read(f, c.version)
+	if c.shared.env.Marks != nil {
+		c.mark(d, p, f)
+	}
 	if c.strict[d] || !c.fit {
 		ok, sure := p.holds()
 		if !ok {

@@ -11,7 +11,7 @@ import (
 func Spec() protocol.Spec {
 	return protocol.Spec{Protocol: model.ProtocolMQTT, Probe: probe, Setup: func(env *protocol.Env) func(protocol.Start) protocol.Parser {
 		s := &shared{env: env}
-		return func(start protocol.Start) protocol.Parser { return newConn(s, start.Joined) }
+		return func(start protocol.Start) protocol.Parser { return newConn(s, start) }
 	}}
 }
 

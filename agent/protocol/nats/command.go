@@ -47,6 +47,7 @@ func (c *Conn) connects(l *line, f *protocol.Frame) {
 		Verbose bool   `json:"verbose"`
 		Name    string `json:"name"`
 	}
+	options.Verbose = true // unless it says otherwise
 	if json.Unmarshal(l.args[0], &options) == nil {
 		c.verbose, c.name = options.Verbose, clip(options.Name)
 	}

@@ -47,6 +47,7 @@ type Conn struct {
 	fails   int          // times that they were not
 	fit     bool
 	peer    bool // a link between servers
+	refused bool // what was read last of the client was no command
 
 	known   bool // which direction is the client's
 	client  protocol.Dir
@@ -65,15 +66,15 @@ type Conn struct {
 	partial  bool // there are subscriptions that are not in subs
 }
 
-func newConn(s *shared, joined bool) *Conn {
+func newConn(s *shared, start protocol.Start) *Conn {
 	c := &Conn{
-		shared: s, joined: joined, partial: joined,
+		shared: s, joined: start.Joined, partial: start.Joined,
 		calls:  protocol.NewByID[string, *exchange](maxCalls),
 		served: protocol.NewByID[string, *exchange](maxCalls),
 	}
 	for d := range c.side {
 		c.due[d] = protocol.NewInOrder[owed](maxDue)
-		c.side[d] = protocol.Framer{Size: frameSize, Keep: keep, Take: func(f *protocol.Frame) { c.take(protocol.Dir(d), f) }}
+		c.side[d] = protocol.Framer{Size: frameSize, Keep: keep, Pos: start.Base[d], Take: func(f *protocol.Frame) { c.take(protocol.Dir(d), f) }}
 	}
 	return c
 }
@@ -104,8 +105,22 @@ func (c *Conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 		if !lost {
 			c.bad[d] = true
 			c.fails++
+			c.refuse(d, t)
 		}
-		c.miss(lost, t)
+		if !c.refused {
+			c.miss(lost, t)
+		}
+	}
+	if m := c.shared.env.Marks; m != nil {
+		c.side[d].Mark(m, d, protocol.FillAll)
+	}
+}
+
+// refuse notes a line of the client that is no command. Where nothing was missed, the server answers what came before, in
+// order, then says so and ends the connection.
+func (c *Conn) refuse(d protocol.Dir, t time.Duration) {
+	if c.refused = c.known && d == c.client && c.fit && !c.joined && c.losses == 0; c.refused {
+		c.quiet = t + settle
 	}
 }
 
@@ -207,7 +222,7 @@ func (c *Conn) encrypt(d protocol.Dir, t time.Duration) {
 	if c.shared.env.Open == nil {
 		return
 	}
-	c.inner = c.shared.env.Open("tls", protocol.Start{Client: d})
+	c.inner = c.shared.env.Open("tls", protocol.Start{Client: d, Base: [2]uint64{c.side[0].Pos, c.side[1].Pos}})
 	if c.inner != nil {
 		c.greeting.request.ResponseStart, c.greeting.request.End = t, t
 		c.finish(c.greeting)
@@ -286,6 +301,9 @@ func (c *Conn) Release() {
 func (c *Conn) take(d protocol.Dir, f *protocol.Frame) {
 	l := &c.shared.line
 	l.read(f.Head)
+	if c.shared.env.Marks != nil {
+		c.mark(d, l, f)
+	}
 	switch {
 	case l.carries() && f.Whole && !bytes.HasSuffix(f.Head, lineEnd):
 		c.side[d].Lose()

@@ -61,6 +61,11 @@ func (c *Conn) settled(f *protocol.Frame, failure string) bool {
 // names; else a message of its own.
 func (c *Conn) failed(text []byte, f *protocol.Frame) {
 	kind := errorType(text)
+	if o := c.due[c.client].Front(); c.verbose && kind == "invalid_publish_subject" && o != nil && o.e != nil { // +OK follows
+		o.e.fail(kind)
+		o.e.answer(f)
+		return
+	}
 	if c.verbose && c.settled(f, kind) {
 		return
 	}
