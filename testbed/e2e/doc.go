@@ -7,6 +7,6 @@
 //	go test -tags kernel ./testbed/e2e/
 //
 // They build cmd/sonde, or take the binary that the environment variable SONDE names. Without root they skip and say
-// so; a program that is missing (nginx-light, wrk, curl, node, python3-uvicorn, gcc, iproute2, nftables) fails them. No test
+// so; a program that is missing (TEST_DEPS in the Makefile has them all) fails them. No test
 // knows how sonde works inside: what it prints and its exit code are all that counts.
 package e2e
