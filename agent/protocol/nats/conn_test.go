@@ -162,14 +162,6 @@ var conversations = []struct {
 	{"verbose: what stands before a line that is no command is answered", []step{
 		sv(hello), cl(verbose + "PUB b 2\r\nxx\r\n" + ping + "NOPE\r\n"), sv(ok + ok + pong + "-ERR 'Unknown Protocol Operation'\r\n")},
 		"INFO ok 63/26\nCONNECT ok 26/5\nPUB publish/send b ok 13/5\nPING ok 6/6\n-ERR error (unknown_protocol_operation) one-way 0/35\n", ""},
-	{"verbose: a subject that is not valid is answered by -ERR and +OK", []step{
-		sv(hello), cl(verbose), sv(ok), cl("PUB .b 2\r\nxx\r\nPUB c 0\r\n\r\n"), sv("-ERR 'Invalid Publish Subject'\r\n" + ok), sv(ok)},
-		"INFO ok 63/26\nCONNECT ok 26/5\nPUB publish/send .b error (invalid_publish_subject) 14/37\nPUB publish/send c ok 11/5\n", ""},
-	{"verbose unless CONNECT says otherwise", []step{sv(hello), cl("CONNECT {}\r\n"), sv(ok), cl("PUB c 0\r\n\r\n"), sv(ok)},
-		"INFO ok 63/12\nCONNECT ok 12/5\nPUB publish/send c ok 11/5\n", ""},
-	{"verbose: what stands before a line that is no command is answered", []step{
-		sv(hello), cl(verbose + "PUB b 2\r\nxx\r\n" + ping + "NOPE\r\n"), sv(ok + ok + pong + "-ERR 'Unknown Protocol Operation'\r\n")},
-		"INFO ok 76/26\nCONNECT ok 26/5\nPUB publish/send b ok 13/5\nPING ok 6/6\n-ERR error (unknown_protocol_operation) one-way 0/35\n", ""},
 	{"verbose: a request has its reply, not its +OK, for an answer", []step{
 		sv(hello), cl(verbose + "SUB i.* 1\r\n"), sv(ok + ok), cl("PUB b i.1 2\r\nxx\r\n"), sv(ok), sv("MSG i.1 1 1\r\ny\r\n")},
 		"INFO ok 63/26\nCONNECT ok 26/5\nSUB i.* ok 11/5\nPUB publish/send b ok 17/21\n", ""},
