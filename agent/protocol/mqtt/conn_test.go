@@ -283,6 +283,23 @@ func TestJoinedInTheMiddle(t *testing.T) {
 	}
 }
 
+func TestBodyIsNotCountedWhereTheVersionIsNotKnown(t *testing.T) {
+	for _, test := range []struct {
+		name, data string
+		want       uint64
+	}{
+		{"text", publish(0, "a", 0, "hello"), 5},
+		{"what can be no properties", publish(0, "a", 0, "\x02\x7f\x00"), 3},
+		{"no properties of MQTT 5, or a zero", publish5(0, "a", 0, "", "hello"), 0},
+		{"properties of MQTT 5, or else", publish5(0, "a", 0, "\x01\x01", "hello"), 0},
+	} {
+		o := observe(protocol.Start{Joined: true}).run(cl(test.data)).close("")
+		if len(o.got) != 1 || o.got[0].Messaging.BodyBytes != test.want {
+			t.Errorf("%s: %+v, want %d", test.name, o.got, test.want)
+		}
+	}
+}
+
 func TestCredentialsAreNotKept(t *testing.T) {
 	o := observe(protocol.Start{}).run(begun()...)
 	if s := fmt.Sprintf("%+v", *o.got[0].Messaging); strings.Contains(s, "joe") || strings.Contains(s, "secret") || !strings.Contains(s, "ClientID:sensor") {

@@ -163,6 +163,14 @@ func properties(b []byte) (list, rest []byte, ok bool) {
 	return b[n : n+int(size)], b[n+int(size):], true
 }
 
+func beginsWithProperties(b []byte) bool {
+	list, _, ok := properties(b)
+	if ok {
+		_, ok = property(list, 0)
+	}
+	return ok
+}
+
 // sizes of property values by identifier; variable ones are below 0.
 const (
 	sizeVarint = -1 - iota

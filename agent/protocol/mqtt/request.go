@@ -84,7 +84,9 @@ func readPublish(p *packet) (h publishHead, ok bool) {
 			h.alias = uint16(value[0])<<8 | uint16(value[1])
 		}
 	}
-	h.payload = p.left - uint64(before)
+	if h.payload = p.left - uint64(before); p.version == 0 && h.alias == 0 && beginsWithProperties(rest) {
+		h.payload = 0 // of MQTT 5 it would be less
+	}
 	return h, len(topic) > 0 || h.alias != 0
 }
 
