@@ -188,6 +188,10 @@ func (c *tcpConn) take(g *segment) {
 	o := &c.sides[g.dir^1]
 	if len(c.held) > 0 {
 		if c.held[0].dir == g.dir {
+			if h := &c.held[0]; !after(g.seq+g.n, h.seq) && !after(o.missing(g.ack), o.next) { // sent before, captured behind it
+				c.deliver(g)
+				return
+			}
 			c.hold(g)
 			return
 		}

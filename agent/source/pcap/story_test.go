@@ -62,6 +62,13 @@ var stories = []struct {
 		question := k.open().made(client, "PA", getA, 0)
 		k.unseen(client, "", getA).send(server, "PA", ok5).add(question).send(client, "A", "").close()
 	}},
+	{"a request captured behind the next one", func(k *talk) {
+		first := k.open().made(client, "PA", getA, 0)
+		k.unseen(client, "", getA).unseen(server, "", no0)
+		second := k.made(client, "PA", getB, 0)
+		k.next[server] -= uint32(len(no0))
+		k.add(second).add(first).send(server, "PA", no0).unseen(client, "", getB).send(server, "PA", ok5).close()
+	}},
 	{"handshake captured in another order", func(k *talk) {
 		syn := k.made(client, "S", "", 0)
 		k.unseen(client, "S", "").send(server, "SA", "").add(syn).send(client, "A", "").send(client, "PA", getA).send(server, "PA", ok5).close()
