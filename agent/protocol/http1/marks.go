@@ -100,27 +100,11 @@ func markLines(m protocol.Marks, d protocol.Dir, p []byte, at uint64) {
 			from = 1
 		default:
 			from = bytes.IndexByte(line, ':') + 1
-			public = from > 0 && isPublic(line[:from-1])
+			public = from > 0 && protocol.PublicField(line[:from-1])
 		}
 		if !public && from < len(line) {
 			m.Hide(d, at+uint64(from), at+uint64(len(line)), protocol.FillAll)
 		}
 		p, at = p[n:], at+uint64(n)
 	}
-}
-
-// isPublic tells whether the value of a field is needed to parse the same again, or carries trace context.
-func isPublic(name []byte) bool {
-	if len(name) > len("sec-websocket-extensions") {
-		return false
-	}
-	switch string(bytes.ToLower(name)) {
-	case "host", "user-agent", "upgrade", "content-length", "transfer-encoding", "expect", "connection", "content-type",
-		"http2-settings", "sec-websocket-protocol", "sec-websocket-extensions", "sec-websocket-version",
-		"traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags",
-		"uber-trace-id", "x-amzn-trace-id", "x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-sampling-priority",
-		"x-request-id":
-		return true
-	}
-	return false
 }

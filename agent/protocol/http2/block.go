@@ -22,6 +22,8 @@ type block struct {
 	bytes     uint64        // of its frames
 	head      *head         // nil outside of a block
 	buf       []byte        // the beginning of a field: not more than hpack.MaxField bytes
+	origins   []origin      // where buf, and what is decoded with it, comes from; while there is a recording
+	dir       protocol.Dir
 }
 
 func (b *block) begun() bool { return b.head != nil }
@@ -32,7 +34,7 @@ func (c *conn) blockBegin(s *side) {
 		return
 	}
 	s.block = block{
-		push: s.frame.typ == typePush, endStream: s.frame.endsStream(), stream: s.frame.stream, start: s.start, head: c.shared.head(),
+		push: s.frame.typ == typePush, endStream: s.frame.endsStream(), stream: s.frame.stream, start: s.start, head: c.shared.head(), dir: c.dirOf(s),
 	}
 }
 
@@ -40,13 +42,17 @@ func (c *conn) blockBegin(s *side) {
 func (c *conn) fragment(s *side, p []byte) {
 	b := &s.block
 	if b.broken {
+		c.markBroken(s, s.pos, len(p))
 		return
 	}
+	c.origin(s)
 	if len(b.buf) > 0 {
 		b.buf = append(b.buf, p...)
 		p = b.buf
 	}
-	rest := p[c.fields(s, p):]
+	taken := c.fields(s, p)
+	c.taken(s, p, taken)
+	rest := p[taken:]
 	switch {
 	case b.broken || len(rest) == 0:
 		c.shared.giveBack(b.buf)
@@ -65,9 +71,15 @@ func (c *conn) fragment(s *side, p []byte) {
 func (c *conn) fields(s *side, p []byte) (taken int) {
 	var f hpack.Field
 	for {
+		passing := s.table.Passing()
 		n, state := s.table.Next(p[taken:], &f)
 		switch state {
+		case protocol.Ignored:
+			if passing {
+				c.markLong(s, taken, n)
+			}
 		case protocol.Done:
+			c.markField(s, p[taken:taken+n], taken, &f)
 			s.block.head.take(c.shared, &f)
 		case protocol.Invalid:
 			s.block.broken = true
@@ -82,6 +94,7 @@ func (c *conn) fields(s *side, p []byte) (taken int) {
 // blockEnd is called behind the last frame of a block, or when the rest of it will not come.
 func (c *conn) blockEnd(d protocol.Dir, s *side, t time.Duration) {
 	b := s.block
+	c.markUnfinished(s)
 	if b.broken || len(b.buf) > 0 {
 		s.table.Lose()
 		b.head.cut = true

@@ -44,6 +44,9 @@ type side struct {
 
 	table hpack.Decoder
 	block block
+
+	pos    uint64 // of the next byte
+	headAt uint64 // of the header of the frame at hand
 }
 
 // conn follows one connection. It implements protocol.Parser.
@@ -69,6 +72,7 @@ func (c *conn) begin(s protocol.Start) {
 		side := &c.side[d]
 		side.step(atStart)
 		side.lost, side.fresh, side.block = s.Joined, false, block{}
+		side.pos, side.headAt = s.Base[d], s.Base[d]
 		side.table.Reset(&c.shared.scratch)
 		side.table.Lose()
 	}
@@ -95,20 +99,28 @@ func (c *conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	}
 	for begin := atSegment; len(p) > 0; begin = inSegment {
 		if s.state == outOfStep {
-			if p = c.resync(s, p, begin); p == nil {
-				return
+			rest := c.resync(s, p, begin)
+			c.markLost(d, s, len(p)-len(rest))
+			s.pos += uint64(len(p) - len(rest))
+			if p = rest; p == nil {
+				break
 			}
 		}
-		p = p[c.read(d, s, p, t):]
+		n := c.read(d, s, p, t)
+		s.pos += uint64(n)
+		p = p[n:]
 	}
+	c.settle(d, s)
 }
 
 // Skip implements protocol.Parser.
 func (c *conn) Skip(d protocol.Dir, n uint64, t time.Duration) {
 	s := &c.side[d]
+	end := s.pos + n
 	for n > 0 && s.state != outOfStep {
 		n -= c.pass(d, s, n, t)
 	}
+	s.pos = end
 }
 
 // read consumes some of p and returns how many; none when only the state changed.
@@ -129,6 +141,7 @@ func (c *conn) read(d protocol.Dir, s *side, p []byte, t time.Duration) int {
 		return n
 	case inBody:
 		n := min(uint64(len(p)), s.left)
+		c.markBody(d, s, p[:n])
 		s.left -= n
 		c.account(d, s, n, t)
 		c.body(d, s, p[:n], t)
@@ -137,6 +150,7 @@ func (c *conn) read(d protocol.Dir, s *side, p []byte, t time.Duration) int {
 		}
 		return int(n)
 	}
+	c.markPadding(d, s, len(p))
 	return int(c.passPadding(d, s, uint64(len(p)), t))
 }
 
@@ -195,6 +209,7 @@ func (c *conn) readPreface(d protocol.Dir, s *side, p []byte) int {
 	n := min(len(p), len(prefaceText)-int(s.have))
 	if string(p[:n]) != prefaceText[s.have:int(s.have)+n] {
 		c.miss(maxMisses)
+		c.markLost(d, s, n)
 		s.step(outOfStep)
 		s.lost = true
 		return n
@@ -224,7 +239,7 @@ func (s *side) step(to state) { s.state, s.have, s.left, s.pad, s.holed = to, 0,
 // readHead consumes bytes of a frame's header.
 func (c *conn) readHead(d protocol.Dir, s *side, p []byte, t time.Duration) int {
 	if s.have == 0 {
-		s.start = t
+		s.start, s.headAt = t, s.pos
 	}
 	n := copy(s.head[s.have:], p)
 	if s.have += uint8(n); s.have == headSize {
@@ -246,6 +261,7 @@ func (c *conn) frameBegin(d protocol.Dir, s *side, t time.Duration) {
 			speaks = maxMisses
 		}
 		c.miss(speaks)
+		c.markNoFrame(d, s)
 		c.lose(d, s, t)
 		return
 	}

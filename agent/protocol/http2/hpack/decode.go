@@ -50,6 +50,9 @@ func (d *Decoder) Lose() {
 // Whole reports whether d knows the whole table, so that no field can be unknown but an overlong one.
 func (d *Decoder) Whole() bool { return d.table.whole }
 
+// Passing reports whether the next bytes belong to a value that is too long to be decoded.
+func (d *Decoder) Passing() bool { return d.pass > 0 }
+
 // Next decodes the next field of a block, which p begins with, into f. It returns how many bytes of p it took, and
 //
 //   - Done: f is a field;

@@ -33,6 +33,9 @@ type codes struct {
 	above   [longest + 1]uint32
 	index   [longest + 1]int32
 	symbols [256]uint8 // bytes by code
+
+	code     [256]uint32        // by byte
+	ofLength [longest + 1]uint8 // the last byte whose code has a length, which says nothing
 }
 
 // step is what the next bits mean. bits is 0 when their code is longer.
@@ -57,6 +60,7 @@ func makeCodes() *codes {
 				}
 			}
 			c.symbols[n] = uint8(b)
+			c.code[b], c.ofLength[bits] = code, uint8(b)
 			n++
 			code++
 		}
