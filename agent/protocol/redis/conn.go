@@ -259,8 +259,8 @@ func (c *conn) report(r *request, reason string) {
 	if reason == "lost" { // what seemed to be its answer may be another's
 		r.answerStart, r.answerEnd, r.answerBytes, r.batch, r.status = 0, 0, 0, 0, ""
 	}
-	if reason != "" && r.db != noDB {
-		c.db = noDB
+	if reason != "" {
+		c.unanswered(r)
 	}
 	s.db = model.DB{
 		System: "redis", Operation: r.operation, Query: r.query, QueryCut: r.cut, Keys: r.keys, Batch: r.batch,

@@ -104,7 +104,7 @@ func (c *conn) selects(r *request) {
 			c.db = c.queuedDB
 		}
 		c.queuedDB = noDB
-	case r.is("DISCARD"):
+	case r.is("DISCARD"), r.is("MULTI"):
 		c.queuedDB = noDB
 	case r.is("RESET"):
 		c.db, c.queuedDB, c.monitor, c.channels = 0, noDB, false, [3]int{}
@@ -145,14 +145,23 @@ func (c *conn) finish(r *request, a *answer) {
 	switch {
 	case a.kind == errLine || a.kind == errBulk:
 		r.status = c.shared.prefix(a.first())
+		if r.is("EXEC") {
+			c.queuedDB = noDB
+		}
 	case r.is("EXEC"):
+		if a.elements == 0 { // null: nothing of it was done
+			c.queuedDB = noDB
+		}
 		if a.elements > 1 {
 			r.batch = int(min(a.elements, maxArgs))
 		}
 		if a.fails > 0 {
 			r.status = c.shared.prefix(a.failed[:a.fails])
 		}
-		c.selects(r)
+		selected := c.queuedDB != noDB
+		if c.selects(r); selected && a.fails > 0 { // it may have been the SELECT that failed
+			c.db = noDB
+		}
 	case queued && r.db != noDB:
 		c.queuedDB = r.db
 	case queued:
@@ -163,6 +172,16 @@ func (c *conn) finish(r *request, a *answer) {
 	c.dialogue.Answered()
 	if leads {
 		c.replication()
+	}
+}
+
+// unanswered takes back what is known of the database when a request that may have changed it has no answer.
+func (c *conn) unanswered(r *request) {
+	if r.db != noDB || r.is("EXEC") && c.queuedDB != noDB || r.is("RESET") {
+		c.db = noDB
+	}
+	if r.is("EXEC") || r.is("DISCARD") || r.is("RESET") {
+		c.queuedDB = noDB
 	}
 }
 

@@ -110,6 +110,17 @@ func TestConversations(t *testing.T) {
 			want: "SELECT ? ok db=3 23/5\nGET a ok db=3 20/5\nSELECT ? error ERR db=99 24/31\nGET a ok db=3 20/5"},
 		{name: "a database selected in a transaction", steps: []step{req(cmd("MULTI") + cmd("SELECT 3") + cmd("EXEC") + cmd("GET a")), resp("+OK\r\n+QUEUED\r\n*1\r\n+OK\r\n$-1\r\n")},
 			want: "MULTI ok 15/5\nSELECT ? ok db=3 23/9\nEXEC ok db=3 14/9\nGET a ok db=3 20/5"},
+		{name: "a transaction that was not carried out selects nothing", steps: []step{req(cmd("MULTI") + cmd("SELECT 3") + cmd("EXEC") + cmd("GET a")), resp("+OK\r\n+QUEUED\r\n*-1\r\n$-1\r\n")},
+			want: "MULTI ok 15/5\nSELECT ? ok db=3 23/9\nEXEC ok 14/5\nGET a ok 20/5"},
+		{name: "a failed transaction leaves nothing to the next", steps: []step{
+			req(cmd("MULTI") + cmd("SELECT 3") + cmd("EXEC") + cmd("MULTI") + cmd("EXEC") + cmd("GET a")), resp("+OK\r\n+QUEUED\r\n-EXECABORT x\r\n+OK\r\n*0\r\n$-1\r\n")},
+			want: "MULTI ok 15/5\nSELECT ? ok db=3 23/9\nEXEC error EXECABORT 14/14\nMULTI ok 15/5\nEXEC ok 14/4\nGET a ok 20/5"},
+		{name: "which command of a transaction failed is not known", steps: []step{req(cmd("MULTI") + cmd("SELECT 99") + cmd("EXEC") + cmd("GET a")), resp("+OK\r\n+QUEUED\r\n*1\r\n-ERR no\r\n$-1\r\n")},
+			want: "MULTI ok 15/5\nSELECT ? ok db=99 24/9\nEXEC error ERR db= 14/13\nGET a ok db= 20/5"},
+		{name: "a transaction that ends unseen leaves nothing to the next", steps: []step{
+			req(cmd("MULTI")), resp("+OK\r\n"), req(cmd("SELECT 3")), resp("+QUEUED\r\n"), req(cmd("DISCARD")), respSkip(5),
+			req(cmd("MULTI")), resp("+OK\r\n"), req(cmd("EXEC")), resp("*0\r\n"), req(cmd("GET a")), resp("$-1\r\n"), req(cmd("PING")), resp("+PONG\r\n")},
+			want: "MULTI ok 15/5\nSELECT ? ok db=3 23/9\nDISCARD incomplete lost 17/0\nMULTI ok 15/5\nEXEC ok 14/4\nGET a ok 20/5\nPING ok 14/7"},
 		{name: "RESP2 subscriptions", steps: []step{req(cmd("SUBSCRIBE a b")), resp(sub("subscribe", "a", "1") + sub("subscribe", "b", "2")),
 			resp("*3\r\n" + bulk("message") + bulk("a") + bulk("x")), req(ping), resp("*2\r\n" + bulk("pong") + bulk("")),
 			resp("*4\r\n" + bulk("pmessage") + bulk("*") + bulk("a") + bulk("x")),
