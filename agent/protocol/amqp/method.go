@@ -67,7 +67,7 @@ var methods = map[id]method{
 	10<<16 | 21:       {name: "connection.secure-ok", sender: byClient, args: "L", of: 10<<16 | 20},
 	10<<16 | 30:       {name: "connection.tune", sender: byServer, args: "242", asks: true},
 	10<<16 | 31:       {name: "connection.tune-ok", sender: byClient, args: "242", of: 10<<16 | 30},
-	10<<16 | 40:       {name: "connection.open", sender: byClient, args: "stt", asks: true},
+	10<<16 | 40:       {name: "connection.open", sender: byClient, args: "st1", asks: true},
 	10<<16 | 41:       {name: "connection.open-ok", sender: byServer, args: "t", of: 10<<16 | 40},
 	connectionClose:   {name: "connection.close", sender: byBoth, args: "2t22", asks: true},
 	10<<16 | 51:       {name: "connection.close-ok", sender: byBoth, of: connectionClose},

@@ -137,6 +137,7 @@ type Conn struct {
 	marks []mark // what the parser said of the bytes so far, while it may be the wrong one
 
 	calls  []call
+	given  int // of calls, from which on the parser was told
 	kept   []byte
 	turnAt int // of calls, with which the turn began
 }
@@ -233,7 +234,6 @@ func (c *Conn) Skip(d protocol.Dir, n uint64, t time.Duration) {
 
 // pass lets bytes go by that belong to no known protocol.
 func (c *Conn) pass() {
-	c.hide()
 	if c.unknown > MaxTurns {
 		c.forget()
 	}
@@ -261,8 +261,13 @@ func (c *Conn) Close(e protocol.Close) {
 		before := c.doubt()
 		c.parser.Close(e)
 		c.engine.doubt = before
-		c.believe()
+		if c.settled || c.parser.Fit() == protocol.FitYes {
+			c.hide(min(c.given, len(c.calls)))
+			c.believe()
+			return
+		}
 	}
+	c.hide(len(c.calls))
 }
 
 // Pending implements protocol.Parser.
@@ -367,6 +372,7 @@ func (c *Conn) forgetBefore(n int) {
 	if n == 0 {
 		return
 	}
+	c.hide(n)
 	c.joined = true
 	from := len(c.kept)
 	if n < len(c.calls) {
@@ -481,8 +487,8 @@ func (c *Conn) nothing() {
 	c.pass()
 }
 
-// hide tells a recording that what nobody claims is private. Zeros are claimed by nobody either.
-func (c *Conn) hide() {
+// hide tells a recording that the first n calls, which nobody claimed, are private. Zeros are claimed by nobody either.
+func (c *Conn) hide(n int) {
 	m := c.engine.env.Marks
 	if m == nil || c.transport != model.TransportTCP {
 		return
@@ -491,7 +497,7 @@ func (c *Conn) hide() {
 	for _, k := range c.calls {
 		at[k.dir] -= k.n
 	}
-	for _, k := range c.calls {
+	for _, k := range c.calls[:n] {
 		if k.kind == callFeed {
 			m.Hide(k.dir, at[k.dir], at[k.dir]+k.n, protocol.FillZero)
 		}
@@ -507,6 +513,7 @@ func (c *Conn) try(spec int, guess protocol.Guess) {
 	if guess == protocol.GuessRequest {
 		calls = calls[c.turnAt:]
 	}
+	c.given = len(c.calls) - len(calls)
 	c.asking, c.spec, c.doubted = false, spec, guess == protocol.GuessMaybe
 	start := protocol.Start{Joined: c.joined || len(calls) < len(c.calls), Base: c.passed}
 	for _, k := range calls {
@@ -551,6 +558,7 @@ func (c *Conn) check() protocol.Parser {
 
 // settle gives the connection to the parser.
 func (c *Conn) settle() {
+	c.hide(min(c.given, len(c.calls)))
 	c.believe()
 	c.settled, c.unknown, c.kept, c.calls, c.first = true, 0, nil, nil, nil
 }

@@ -61,7 +61,7 @@ func (c *tcp) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	was := c.framers[d].Lost()
 	c.framers[d].Feed(p, t)
 	c.noticeLoss(d, was, t)
-	if c.pos[d] += uint64(len(p)); c.shared.env.Marks != nil { // names and addresses are what is reported
+	if c.pos[d] += uint64(len(p)); c.shared.env.Marks != nil && c.fit == protocol.FitYes { // names and addresses are what is reported
 		c.shared.env.Marks.Settle(d, c.pos[d])
 	}
 }

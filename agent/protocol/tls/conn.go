@@ -98,7 +98,7 @@ func (c *conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 		s.records.Feed(p, t)
 		c.noticeLoss(d)
 	}
-	if m := c.env.Marks; m != nil {
+	if m := c.env.Marks; m != nil && c.fit == protocol.FitYes {
 		c.mark(m, d, uint64(len(p)))
 	}
 }
