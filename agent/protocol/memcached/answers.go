@@ -161,6 +161,8 @@ func wordOf(name []byte) answerWord {
 	switch {
 	case isNumber(name):
 		return answerWord{word: "0", kind: last}
+	case string(name) == "ERROR:": // "shutdown not enabled"
+		return answerWord{word: "ERROR", kind: last}
 	case bytes.HasPrefix(name, []byte("key=")):
 		return answerWord{word: "key=", kind: more}
 	}
@@ -244,6 +246,10 @@ func (c *text) answered(a *answer) {
 		r = c.dialogue.Next()
 	}
 	if r == nil {
+		if failed && c.inBlock && c.dialogue.Waiting() == 0 { // the server does not want the rest
+			c.early = *a
+			return
+		}
 		if c.fitness == protocol.FitOpen && c.dialogue.Len() == 0 && !c.dialogue.Suspect() {
 			c.fitness = protocol.FitNo
 			return

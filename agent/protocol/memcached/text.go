@@ -77,6 +77,7 @@ type text struct {
 	cut      bool // lost inside the last request that waits
 	lastByte time.Duration
 	noReply  bool   // a command without answer was the last
+	early    answer // an error, to the command whose data block still comes; without a word when there is none
 	over     bool   // it became a log (watch)
 	pos      uint64 // of the client's next byte
 	from     uint64 // of the line or data block at hand
@@ -178,7 +179,7 @@ func (c *text) feedCommand(p []byte, t time.Duration) int {
 	c.lastByte = t
 	if !c.open {
 		c.open = true
-		c.command = request{start: t}
+		c.command, c.early.word = request{start: t}, ""
 	}
 	if c.inBlock {
 		n := min(uint64(len(p)), c.left)
@@ -187,6 +188,9 @@ func (c *text) feedCommand(p []byte, t time.Duration) int {
 			return int(n)
 		}
 		if p[n-1] != '\n' {
+			if c.fitness == protocol.FitYes { // of another length than it says: an error will tell
+				c.end(t)
+			}
 			c.outOfStep()
 			return len(p)
 		}
@@ -243,6 +247,9 @@ func (c *text) end(t time.Duration) {
 	}
 	r.behind, c.noReply = c.noReply, false
 	c.dialogue.Ask(r)
+	if c.early.word != "" && c.dialogue.Waiting() == 1 {
+		c.answered(&c.early)
+	}
 }
 
 func (c *text) skipCommand(n uint64, t time.Duration) {
