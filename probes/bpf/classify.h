@@ -14,8 +14,12 @@ const volatile u32 budget_response = 1024;
 const volatile u32 budget_pipelined = 16384;
 /* Bytes of a turn of any other protocol that user space knows, in each direction. */
 const volatile u32 budget_other = 8192;
-/* The same again within a turn after this many times 2^20 ns: who only listens never ends a turn. */
+/*
+ * Twice the same again within a turn after this many times 2^20 ns: who only listens never ends a turn. What a direction did
+ * not use of this, up to REFILLS times, it may use at once: so do clients that ask on before they have their answers.
+ */
 const volatile u32 refill_after = 10;
+#define REFILLS 8
 /* Bytes of each of the first turns of TLS; of what follows them nothing is copied. */
 const volatile u32 budget_tls = 16384;
 const volatile u32 tls_turns_max = 4;
@@ -218,6 +222,18 @@ static __always_inline int worth_a_mark(struct sock_state *st, struct direction 
 	       (s->flags & (SEGMENT_TURN | SEGMENT_AHEAD | SEGMENT_LATE));
 }
 
+static __always_inline void refill(struct sock_state *st, struct direction *d, u8 dir)
+{
+	u32 now = bpf_ktime_get_boot_ns() >> 20, since = now - st->refilled[dir & 1];
+
+	if (since < refill_after)
+		return;
+	if (since > REFILLS * refill_after)
+		since = REFILLS * refill_after;
+	st->refilled[dir & 1] = now - since + refill_after;
+	d->left = 2 * budget_other;
+}
+
 /*
  * Renews the budget of a protocol that is no HTTP: at each turn, and now and then within one, where a write begins. A
  * connection may go over to TLS, or to HTTP/2, or turn out to be HTTP/1 after all.
@@ -225,7 +241,7 @@ static __always_inline int worth_a_mark(struct sock_state *st, struct direction 
 static __noinline int other_budget(struct __sk_buff *skb, struct segment *s, struct sock_state *st)
 {
 	struct direction *d = &st->dir[s->dir & 1];
-	u32 n = s->len < INFER_BYTES ? s->len : INFER_BYTES, now;
+	u32 n = s->len < INFER_BYTES ? s->len : INFER_BYTES;
 	int turn = s->flags & SEGMENT_TURN, write = turn || d->pushed;
 	u8 first[INFER_BYTES] = {};
 
@@ -248,14 +264,11 @@ static __noinline int other_budget(struct __sk_buff *skb, struct segment *s, str
 		if (infer_http(first, n) == GUESS_RESPONSE && !is_switch(first)) {
 			become(st, d, SOCK_HTTP);
 			d->guess = GUESS_RESPONSE;
-		}
-	} else if (d->left < s->len) {
-		now = bpf_ktime_get_boot_ns() >> 20;
-		if (now - st->refilled[s->dir & 1] >= refill_after) {
-			st->refilled[s->dir & 1] = now;
-			d->left = budget_other;
+			return done();
 		}
 	}
+	if (d->left < s->len)
+		refill(st, d, s->dir);
 	return done();
 }
 

@@ -73,7 +73,7 @@ static __always_inline int take_header(struct __sk_buff *skb, struct walk *w)
 }
 
 /* Goes over frames of the segment from w->at on and notes the runs to copy, until a round is full. */
-static __always_inline void walk_frames(struct __sk_buff *skb, struct walk *w)
+static __noinline int walk_frames(struct __sk_buff *skb, struct walk *w)
 {
 	u32 i, n;
 
@@ -100,6 +100,7 @@ static __always_inline void walk_frames(struct __sk_buff *skb, struct walk *w)
 		w->left -= n;
 		w->at += n;
 	}
+	return done();
 }
 
 /*
@@ -141,9 +142,10 @@ enum way {
 };
 
 /* How the segment is dealt with, and where the walk is to go on. */
-static __always_inline int find_way(struct __sk_buff *skb, struct direction *d, struct direction *o, struct walk *w,
-				    struct walk *other)
+static __noinline int find_way(struct __sk_buff *skb, struct sock_state *st, struct walks *both, u32 dir)
 {
+	struct direction *d = &st->dir[dir & 1], *o = &st->dir[(dir & 1) ^ 1];
+	struct walk *w = &both->dir[dir & 1], *other = &both->dir[(dir & 1) ^ 1];
 	struct segment *s = &w->whole;
 	int ahead = s->flags & SEGMENT_AHEAD;
 	s32 gap;
@@ -275,7 +277,7 @@ __noinline int frames_round(struct __sk_buff *skb, u32 dir, u32 way)
 	w->begin = w->end = from = w->at;
 	w->runs = 0;
 	if (way == WAY_WALK)
-		walk_frames(skb, w);
+		DO(walk_frames(skb, w));
 	more = w->in_step && way == WAY_WALK && w->at < w->whole.len;
 	w->until = more ? w->at : w->whole.len;
 	if (way == WAY_COPY || !w->in_step) /* or something that is no frame */
@@ -324,7 +326,7 @@ static __always_inline void frames_segment(struct __sk_buff *skb, struct sock_st
 	w->segment = w->whole;
 	w->runs = 0;
 	if (w->whole.len)
-		way = find_way(skb, d, &st->dir[dir ^ 1], w, &both->dir[dir ^ 1]);
+		way = find_way(skb, st, both, dir);
 	if (way != WAY_COUNT) {
 		for (i = 0; i < ROUNDS; i++)
 			if (!frames_round(skb, dir, way))

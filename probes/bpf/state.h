@@ -36,7 +36,7 @@ struct sock_state {
 	u64 cookie;
 	struct tuple tuple;
 	u64 first[2];	 /* bytes of a turn, while it is too short to tell what it is */
-	u32 refilled[2]; /* SOCK_OTHER: when the budget was last renewed within a turn, in 2^20 ns */
+	u32 refilled[2]; /* SOCK_OTHER: how far renewals within a turn are paid for, in 2^20 ns since boot */
 };
 
 #define RUNS 16 /* of copied bytes that are noted before their records are written */
