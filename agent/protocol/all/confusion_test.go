@@ -96,6 +96,8 @@ var known = []sample{
 	{"memcached, binary", tcp, model.ProtocolMemcached, []string{bin("80 00 0003 00 00 0000 00000003 00000000 0000000000000000") + "abc", "<" + bin("81 00 0000 04 00 0000 00000005 00000000 0000000000000001 00000000") + "x"}},
 	{"MongoDB", tcp, model.ProtocolMongoDB, []string{opMsg(1, 0, bson("ping")), "<" + opMsg(2, 1, bson("ok"))}},
 	{"Kafka", tcp, model.ProtocolKafka, []string{"\x00\x00\x00\x14" + bin("0012 0000 00000001 000a") + "consumer-1", "<" + bin("0000000a 00000001 0000 00000000")}},
+	{"Kafka, Metadata first", tcp, model.ProtocolKafka, []string{"\x00\x00\x00\x19" + bin("0003 0001 7a6b8e0e 0003") + "app" + bin("00000001 0006") + "orders",
+		"<" + bin("00000010 7a6b8e0e 00000000 00000000 00000000")}},
 	{"AMQP", tcp, model.ProtocolAMQP, []string{"AMQP\x00\x00\x09\x01", "<" + bin("01 0000 0000001a 000a 000a 00 09 00000000 00000005") + "PLAIN" + bin("00000005") + "en_US\xce"}},
 	{"NATS", tcp, model.ProtocolNATS, []string{"<INFO {\"server_id\":\"A\",\"version\":\"2.10\"}\r\n", "CONNECT {\"verbose\":false}\r\nPING\r\n", "<PONG\r\n"}},
 	{"NATS, joined", tcp, model.ProtocolNATS, []string{"PUB a.b 2\r\nhi\r\n", "<MSG a.b 1 2\r\nhi\r\n"}},

@@ -133,7 +133,11 @@ var layouts = [...]layout{
 		"(str topics:(topic:str parts:[part:i32]))",
 		"i32 topics:(topic:str parts:(part:i32 error:i16))",
 	},
-	35: {"DescribeLogDirs", 2, 5, "topics:(topic:str parts:[part:i32])", "i32 error:i16@3 *"},
+	35: {
+		"DescribeLogDirs", 2, 5,
+		"topics:(topic:str parts:[part:i32])",
+		"i32 error:i16@3 (error:i16 str topics:(topic:str parts:(part:i32 i64 i64 bool)) i64@4 i64@4)",
+	},
 	36: {"SaslAuthenticate", 2, 2, "bytes", "error:i16 *"},
 	37: {
 		"CreatePartitions", 2, 3,
@@ -145,7 +149,7 @@ var layouts = [...]layout{
 	40: {"ExpireDelegationToken", 2, 2, "*", "error:i16 *"},
 	41: {"DescribeDelegationToken", 2, 3, "*", "error:i16 *"},
 	42: {"DeleteGroups", 2, 3, "[group:str]", "i32 (str error:i16 str@3)"},
-	43: {"ElectLeaders", 2, 2, "*", "i32 error:i16@1 *"},
+	43: {"ElectLeaders", 2, 2, "i8@1 topics:(topic:str parts:[part:i32]) i32", "i32 error:i16@1 topics:(topic:str parts:(part:i32 error:i16 str))"},
 	44: {"IncrementalAlterConfigs", 1, 1, "(i8 str (str i8 str)) bool", "i32 (error:i16 str i8 str)"},
 	45: {
 		"AlterPartitionReassignments", 0, 1,

@@ -323,7 +323,7 @@ func (g *generator) inTopics() bool {
 
 func isTopics(name string) bool {
 	switch name {
-	case "Topics", "TopicData", "Responses", "V3AndBelowTopics", "TopicResults", "ResultsByTopicV3AndBelow", "TopicNames":
+	case "Topics", "TopicData", "Responses", "V3AndBelowTopics", "TopicResults", "ResultsByTopicV3AndBelow", "TopicNames", "TopicPartitions":
 		return true
 	}
 	return false
@@ -401,7 +401,7 @@ func (g *generator) note(field string, v int64) {
 var deep = map[int]bool{
 	0: true, 1: true, 2: true, 3: true, 8: true, 9: true, 10: true, 11: true, 12: true, 13: true, 14: true, 15: true, 17: true,
 	18: true, 19: true, 20: true, 21: true, 22: true, 23: true, 24: true, 25: true, 26: true, 28: true, 36: true, 37: true,
-	42: true, 47: true, 61: true,
+	35: true, 42: true, 43: true, 47: true, 61: true,
 }
 
 // frontError tells, for each API, whether its answer begins with an error, behind a throttle time at most.

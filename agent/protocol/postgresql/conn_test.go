@@ -539,6 +539,8 @@ func TestProbe(t *testing.T) {
 		{"mysql", "\x4a\x00\x00\x00\x0a8.0.30\x00\x08\x00\x00\x00", protocol.GuessNo},
 		{"mysql query", "\x09\x00\x00\x00\x03SELECT 1", protocol.GuessNo},
 		{"kafka", "\x00\x00\x00\x20\x00\x12\x00\x03\x00\x00\x00\x01\x00\x08consumer", protocol.GuessNo},
+		{"kafka metadata 1", "\x00\x00\x00\x1b\x00\x03\x00\x01\x09\x6b\x8e\x0e\x00\x03app\x00\x00\x00\x01\x00\x06orders", protocol.GuessNo},
+		{"startup without parameters", "\x00\x00\x00\x09\x00\x03\x00\x00\x00", protocol.GuessRequest},
 		{"nats", "PING\r\n", protocol.GuessNo},
 		{"dns over tcp", "\x00\x1d\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x03www", protocol.GuessNo},
 		{"memcached", "get a\r\n", protocol.GuessNo},

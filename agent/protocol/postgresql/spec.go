@@ -71,10 +71,25 @@ func probeStartup(p []byte) protocol.Guess {
 		return protocol.GuessRequest
 	case len(p) < 9:
 		return protocol.GuessMaybe
-	case size < 9 || p[8] == 0 && size > 9 || p[8] >= 0x80:
+	case size < 9:
 		return protocol.GuessNo
 	}
-	return protocol.GuessRequest
+	return probeParameters(p[8:], size-8)
+}
+
+// probeParameters looks at the beginning of the size bytes of parameters in a StartupMessage: a name, or the end of an empty
+// list. Metadata of Kafka begins like that message.
+func probeParameters(p []byte, size uint64) protocol.Guess {
+	const maxName = 64
+	for i, b := range p {
+		switch {
+		case b == 0 && (i > 0 || size == 1):
+			return protocol.GuessRequest
+		case b <= ' ' || b >= 0x7f || i >= maxName:
+			return protocol.GuessNo
+		}
+	}
+	return protocol.GuessMaybe
 }
 
 func isStartup(code uint32) bool { return code>>16 == 3 }
