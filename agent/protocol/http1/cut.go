@@ -24,6 +24,9 @@ func (c *Conn) cutHead(d protocol.Dir, s *side, t time.Duration) bool {
 	} else {
 		k = c.cutLine(d, s, &h, p)
 	}
+	if m := c.shared.env.Marks; m != nil && k != nothing {
+		m.Settle(d, s.pos)
+	}
 	switch k {
 	case request:
 		e := c.request(d, s, &h)
