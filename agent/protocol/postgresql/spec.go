@@ -85,11 +85,15 @@ func probeParameters(p []byte, size uint64) protocol.Guess {
 		switch {
 		case b == 0 && (i > 0 || size == 1):
 			return protocol.GuessRequest
-		case b <= ' ' || b >= 0x7f || i >= maxName:
+		case i >= maxName || !isParameterByte(b):
 			return protocol.GuessNo
 		}
 	}
 	return protocol.GuessMaybe
+}
+
+func isParameterByte(b byte) bool {
+	return 'a' <= b|0x20 && b|0x20 <= 'z' || '0' <= b && b <= '9' || b == '_' || b == '.'
 }
 
 func isStartup(code uint32) bool { return code>>16 == 3 }
