@@ -30,8 +30,8 @@ type Config struct {
 	BudgetOther                                    uint32 // other protocols with a parser, each direction
 	BudgetTLS                                      uint32 // each of the turns of a handshake
 	BudgetUnknown, BudgetUnknownFirst              uint32 // what looks like nothing known, and its first turns
-	// BudgetRefill is the time after which a direction that goes on without an answer gets BudgetOther again: about a
-	// millisecond's accuracy.
+	// BudgetRefill is the time after which a direction that goes on without an answer gets twice BudgetOther again: about a
+	// millisecond's accuracy. Up to eight of them are saved while it does not.
 	BudgetRefill time.Duration
 	// BudgetDatagram is the number of bytes copied of a datagram of DNS or QUIC.
 	BudgetDatagram uint32

@@ -134,9 +134,7 @@ func TestRedisPipelinesAgreeWithCommandStats(t *testing.T) {
 	l := newLab(t)
 	s := l.backend(t, apps.Redis)
 	ob := l.observeWith(t, harness.Options{Env: []string{roomyRing}}, s.Port)
-	for range 10 {
-		fill(t, s, 100) // 7 kB
-	}
+	fill(t, s, 1000) // 68 kB
 	run(t, "redis-benchmark", "-p", strconv.Itoa(s.Port), "-n", "20000", "-P", "16", "-c", "10", "-t", "set,get,lpush,ping_mbulk", "-q")
 	want := harness.Tally{}
 	for name, n := range commandStats(t, s) {
