@@ -153,6 +153,9 @@ func (c *Conn) catchUp(s *event.Segment, d, o *direction) {
 	switch {
 	case s.OtherNext == 0: // nothing seen in the other direction yet
 	case s.Hdr.Flags&event.SegmentAcked != 0:
+		if _, waits := d.stream.Waiting(); waits && int32(s.OtherNext-o.stream.Next()) > 0 { // what d said before comes before it
+			d.stream.GiveUp(d)
+		}
 		o.stream.Acked(s.OtherNext, at, o)
 	default:
 		o.stream.Reached(s.OtherNext, at, o)

@@ -69,6 +69,11 @@ var stories = []struct {
 		k.next[server] -= uint32(len(no0))
 		k.add(second).add(first).send(server, "PA", no0).unseen(client, "", getB).send(server, "PA", ok5).close()
 	}},
+	{"a request with a hole whose answer was not captured", func(k *talk) {
+		post := "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 60\r\n\r\n" + strings.Repeat("b", 60)
+		k.open().send(client, "A", post[:60]).unseen(client, "", post[60:80]).send(client, "PA", post[80:]).unseen(server, "", ok5).wait(30 * time.Millisecond)
+		k.send(client, "PA", getB).send(server, "PA", no0).close()
+	}},
 	{"handshake captured in another order", func(k *talk) {
 		syn := k.made(client, "S", "", 0)
 		k.unseen(client, "S", "").send(server, "SA", "").add(syn).send(client, "A", "").send(client, "PA", getA).send(server, "PA", ok5).close()
