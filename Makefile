@@ -23,7 +23,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 # What the tests run against: probe (a command, or a file when it begins with /) and the Debian package that has it.
 # The C programs of the testbed need a libc to compile against. uvicorn is asked of Debian's Python: others do not see it.
-TEST_DEPS := nginx=nginx-light wrk=wrk curl=curl node=nodejs ip=iproute2 nft=nftables ping=iputils-ping \
+TEST_DEPS := nginx=nginx-light wrk=wrk curl=curl node=nodejs ip=iproute2 nft=nftables ping=iputils-ping taskset=util-linux \
 	gcc=gcc /usr/include/stdlib.h=libc6-dev clang=clang llvm-strip=llvm /usr/include/bpf/bpf_helpers.h=libbpf-dev \
 	bpftool=bpftool jq=jq psql=postgresql mariadbd=mariadb-server mariadb=mariadb-client redis-server=redis-server memcached=memcached \
 	mosquitto=mosquitto mosquitto_pub=mosquitto-clients nats-server=nats-server rabbitmqctl=rabbitmq-server h2load=nghttp2-client \

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -78,16 +79,17 @@ func lineOf(e *harness.Event) string {
 	return line + a.Text("sonde.rpc.messages_uncounted")
 }
 
-func (l *lab) grpcServer(t testing.TB, host string) *apps.Server {
+func (l *lab) grpcServer(t testing.TB, host string, wrap ...string) *apps.Server {
 	t.Helper()
-	s, err := l.StartGRPC(host)
+	s, err := l.Wrapped(wrap...).StartGRPC(host)
 	return started(t, s, err)
 }
 
-// calls runs the client and returns what it says of its calls.
-func (l *lab) calls(t testing.TB, s *apps.Server, args ...string) []call {
+// calls runs the client, started through wrap, and returns what it says of its calls.
+func (l *lab) calls(t testing.TB, wrap []string, s *apps.Server, args ...string) []call {
 	t.Helper()
-	cmd := exec.Command(l.Path("grpc/client"), append([]string{"-addr", s.Addr}, args...)...)
+	argv := append(append(slices.Clone(wrap), l.Path("grpc/client"), "-addr", s.Addr), args...)
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -133,7 +135,7 @@ func TestEveryCallOfGRPCIsSeenAtBothEnds(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, %d connections", host, conns), func(t *testing.T) {
 				s := l.grpcServer(t, host)
 				ob := l.observe(t, s.Port)
-				calls := l.calls(t, s, "-conns", strconv.Itoa(conns), "-times", "5", "-cases", interop)
+				calls := l.calls(t, nil, s, "-conns", strconv.Itoa(conns), "-times", "5", "-cases", interop)
 				if want := conns * 5 * 16; len(calls) != want { // two of the fourteen cases make two calls
 					t.Fatalf("the client made %d calls, want %d", len(calls), want)
 				}
@@ -164,9 +166,10 @@ func TestThousandsOfCallsSideBySideAreCounted(t *testing.T) {
 	l := newLab(t)
 	for _, streams := range []int{8, 100} {
 		t.Run(fmt.Sprintf("%d streams", streams), func(t *testing.T) {
-			s := l.grpcServer(t, "127.0.0.1")
+			wrap := together(t)
+			s := l.grpcServer(t, "127.0.0.1", wrap...)
 			ob := l.observeWith(t, harness.Options{Env: []string{roomyRing}}, s.Port)
-			calls := l.calls(t, s, "-conns", "2", "-streams", strconv.Itoa(streams), "-calls", "5000")
+			calls := l.calls(t, wrap, s, "-conns", "2", "-streams", strconv.Itoa(streams), "-calls", "5000")
 			if len(calls) != 10_000 {
 				t.Fatalf("the client made %d calls", len(calls))
 			}
@@ -181,7 +184,7 @@ func TestCallsLastAsLongAsTheirClientMeasures(t *testing.T) {
 	for name, args := range map[string][]string{"quick": {"-calls", "500"}, "slow": {"-times", "30", "-cases", "slow_answer"}} {
 		t.Run(name, func(t *testing.T) {
 			ob := l.observe(t, s.Port)
-			calls := l.calls(t, s, args...)
+			calls := l.calls(t, nil, s, args...)
 			var measured []time.Duration
 			for _, c := range calls {
 				measured = append(measured, time.Duration(c.DurationNS))
