@@ -27,11 +27,14 @@ type answers struct {
 // answer is what matters of one answer.
 type answer struct {
 	word        string // the first, "0" for a number
-	rows        int64
+	rows        int64 // or unknownRows
 	key, opaque string // that a meta command returned
 	start, end  time.Duration
 	bytes       uint64
 }
+
+// unknownRows is the number of values of an answer that goes on behind what was seen.
+const unknownRows = -1
 
 // answerWord is a word that a line of an answer can begin with.
 type answerWord struct {
@@ -234,6 +237,9 @@ func (c *text) answersOutOfStep() {
 // endCut ends the answer of which only the beginning was seen, and which is that to the only request.
 func (c *text) endCut() {
 	c.dialogue.Resume()
+	if r := c.dialogue.Next(); r != nil && r.keys > 1 {
+		c.answers.answer.rows = unknownRows
+	}
 	c.answered(&c.answers.answer)
 }
 

@@ -65,7 +65,7 @@ func (s *shared) report(r *request, reason string, role model.Role, closed time.
 		System: "memcached", Operation: r.operation, Query: r.query, QueryCut: r.cut, Keys: r.keys,
 		Status: r.status, Message: r.message,
 	}
-	if r.returns && reason == "" && r.status == "" && !r.oneWay {
+	if r.returns && reason == "" && r.status == "" && !r.oneWay && r.rows != unknownRows {
 		s.db.Rows, s.db.RowsKnown = r.rows, true
 	}
 	s.request = model.Request{
