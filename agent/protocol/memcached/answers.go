@@ -27,7 +27,7 @@ type answers struct {
 // answer is what matters of one answer.
 type answer struct {
 	word        string // the first, "0" for a number
-	rows        int64 // or unknownRows
+	rows        int64  // or unknownRows
 	key, opaque string // that a meta command returned
 	start, end  time.Duration
 	bytes       uint64
