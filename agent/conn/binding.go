@@ -4,6 +4,7 @@ package conn
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"sonde/agent/model"
@@ -16,8 +17,7 @@ type binding struct {
 	netns uint32
 }
 
-// bind remembers a UDP socket of a listing. The kernel tells who uses a socket after it has sent: too late for the first
-// answer. Later listings do not look for processes, they only show which sockets are still there. Where several processes
+// bind remembers a UDP socket of a listing. Not every kernel tells who sends on a socket. Later listings do not look for processes, they only show which sockets are still there. Where several processes
 // receive at one address (SO_REUSEPORT), whose an answer is stays unknown.
 func (t *Tracker) bind(e *event.Listed) {
 	k := binding{event.LocalAddr(&e.Tuple), e.Tuple.Netns}
@@ -65,6 +65,60 @@ func (t *Tracker) udpProcess(k *talkKey) *model.Process {
 		return t.actors[k.sock]
 	}
 	return nil
+}
+
+// Limits of what waits for the kernel to tell who uses a socket. It does when the send returns, so after the datagram, and
+// on loopback even after its answer.
+const (
+	actorPatience = 10 * time.Millisecond
+	maxDatagrams  = 1024
+)
+
+// waits keeps a datagram until it is known who uses its socket, from the first that the socket sent on.
+func (t *Tracker) waits(r event.Record, e *event.Datagram) bool {
+	_, told := t.actors[e.Hdr.Sock]
+	if told || t.config.Wire {
+		return false
+	}
+	of := func(r event.Record) bool { return event.As[event.Datagram](r).Hdr.Sock == e.Hdr.Sock }
+	if e.Dir != event.DirSent && !slices.ContainsFunc(t.waiting, of) {
+		return false
+	}
+	if len(t.waiting) >= maxDatagrams {
+		t.resumeAll(event.Time(&e.Hdr))
+		return false
+	}
+	t.waiting = append(t.waiting, event.Clone(r))
+	return true
+}
+
+// resume takes the datagrams of a socket that waited.
+func (t *Tracker) resume(sock uint64) {
+	var due []event.Record
+	t.waiting = slices.DeleteFunc(t.waiting, func(r event.Record) bool {
+		own := event.As[event.Datagram](r).Hdr.Sock == sock
+		if own {
+			due = append(due, r)
+		}
+		return own
+	})
+	for _, r := range due {
+		t.converse(r, event.As[event.Datagram](r))
+	}
+}
+
+// resumeAll takes the datagrams from before a time: their sockets' processes stay unknown, and nothing of them waits again.
+func (t *Tracker) resumeAll(before time.Duration) {
+	for len(t.waiting) > 0 {
+		e := event.As[event.Datagram](t.waiting[0])
+		if event.Time(&e.Hdr) > before {
+			return
+		}
+		if t.udpProcess(&talkKey{e.Hdr.Sock, e.Tuple}) == nil {
+			t.actors[e.Hdr.Sock] = nil
+		}
+		t.resume(e.Hdr.Sock)
+	}
 }
 
 func wildcard(a netip.Addr) netip.Addr {

@@ -7,17 +7,24 @@ import (
 	"encoding/binary"
 	"strings"
 	"testing"
+	"time"
 
 	"sonde/agent/conn"
 	"sonde/probes/event"
 )
 
-// datagram gives the tracker a datagram of DNS: a question, or its answer, which say the same but for a bit.
+// datagram is a question to a server of DNS, or its answer.
 func (k *sock) datagram(dir uint8) *sock {
-	message := []byte("\x00\x07\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x04test\x00\x00\x01\x00\x01")
 	if dir == event.DirSent {
-		message[2] |= 0x80
+		return k.message(dir, 0x81)
 	}
+	return k.message(dir, 0x01)
+}
+
+// message gives the tracker a datagram of DNS: a question and its answer say the same but for a bit.
+func (k *sock) message(dir uint8, flags byte) *sock {
+	message := []byte("\x00\x07\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x04test\x00\x00\x01\x00\x01")
+	message[2] = flags
 	var b bytes.Buffer
 	e := event.Datagram{Hdr: k.s.header(event.KindDatagram, k.address), Tuple: k.tuple(), Len: uint32(len(message)), Head: uint16(len(message)), Dir: dir}
 	if err := binary.Write(&b, binary.NativeEndian, e); err != nil {
@@ -27,7 +34,11 @@ func (k *sock) datagram(dir uint8) *sock {
 	return k
 }
 
-func (k *sock) exchange() *sock { return k.datagram(event.DirReceived).datagram(event.DirSent) }
+// exchange is a question and its answer, of which the kernel does not tell who sent it.
+func (k *sock) exchange() {
+	k.datagram(event.DirReceived).datagram(event.DirSent)
+	k.s.tick(20 * time.Millisecond)
+}
 
 // bound is the line of a listing for a UDP socket that receives at local.
 func (s *script) bound(local string, pid uint32, comm string) *sock {
@@ -87,4 +98,53 @@ func TestSocketThatTakesAnAddressOverIsNotWhoWasListed(t *testing.T) {
 	if strings.Count(got, "dnsmasq/9") != 1 || !strings.Contains(got, "> 10.0.0.1:53: dns") {
 		t.Errorf("the second socket: %s", got)
 	}
+}
+
+func TestDatagramsWaitForTheirProcess(t *testing.T) {
+	for name, c := range map[string]struct {
+		story func(s *script)
+		want  string
+	}{
+		"a server that the kernel tells of behind its answer": {func(s *script) {
+			s.sock("10.0.0.1:53", "10.0.0.2:4000").datagram(event.DirReceived).datagram(event.DirSent).actor(9, "unbound")
+		}, "server 10.0.0.2:4000 > 10.0.0.1:53(unbound/9): dns"},
+		"a client that the kernel tells of behind its answer": {func(s *script) {
+			s.ask().actor(7, "dig")
+		}, "client 10.0.0.2:4000(dig/7) > 10.0.0.1:53: dns"},
+		"one that it does not tell of": {func(s *script) {
+			s.ask()
+			s.tick(20 * time.Millisecond)
+		}, "client 10.0.0.2:4000 > 10.0.0.1:53: dns"},
+		"one that it does not tell of, again": {func(s *script) {
+			s.ask()
+			s.tick(20 * time.Millisecond)
+			s.text.Reset()
+			s.socks--
+			s.ask()
+		}, "client 10.0.0.2:4000 > 10.0.0.1:53: dns"},
+		"the end of the agent": {func(s *script) {
+			s.ask()
+			s.stop()
+		}, "client 10.0.0.2:4000 > 10.0.0.1:53: dns"},
+		"too many of them": {func(s *script) {
+			for range 600 {
+				s.ask()
+			}
+		}, "client 10.0.0.2:4000 > 10.0.0.1:53: dns"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScript(conn.Default())
+			c.story(s)
+			if got := s.text.String(); !strings.Contains(got, c.want) {
+				t.Errorf("got\n%s\nwant %s", got, c.want)
+			}
+		})
+	}
+}
+
+// ask is a question that a socket sends, and its answer.
+func (s *script) ask() *sock {
+	k := s.sock("10.0.0.2:4000", "10.0.0.1:53")
+	k.message(event.DirSent, 0x01).message(event.DirReceived, 0x81)
+	return k
 }

@@ -34,16 +34,24 @@ func (t *Tracker) datagram(r event.Record) bool {
 	if e == nil {
 		return false
 	}
-	head, ok := event.DatagramHead(r, e)
-	if !ok || e.Dir > event.DirReceived {
+	if _, ok := event.DatagramHead(r, e); !ok || e.Dir > event.DirReceived {
 		return false
 	}
+	if !t.waits(r, e) {
+		t.converse(r, e)
+	}
+	return true
+}
+
+// converse gives a datagram to its conversation.
+func (t *Tracker) converse(r event.Record, e *event.Datagram) {
+	head, _ := event.DatagramHead(r, e)
 	k := talkKey{e.Hdr.Sock, e.Tuple}
 	w := t.talks[k]
 	if w == nil {
 		if len(t.talks) >= t.config.MaxConns {
 			t.stats.Refused++
-			return true
+			return
 		}
 		t.nextID++
 		w = &talk{t: t, id: t.nextID, key: k, parser: t.engine.Conn(model.TransportUDP, false)}
@@ -56,7 +64,6 @@ func (t *Tracker) datagram(r event.Record) bool {
 		w.parser.Skip(protocol.Dir(e.Dir), rest, w.last)
 	}
 	t.talking = nil
-	return true
 }
 
 // emit completes a request that the parser of a conversation found.

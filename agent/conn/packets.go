@@ -119,6 +119,7 @@ func (t *Tracker) udpActor(e *event.Actor) {
 	}
 	t.actors[e.Hdr.Sock] = t.identify(
 		uint32(e.Actor.PidTgid>>32), time.Duration(e.Actor.Start), event.Comm(&e.Actor), e.Actor.CgroupId)
+	t.resume(e.Hdr.Sock)
 }
 
 func (t *Tracker) sweepFlows(now time.Duration) {

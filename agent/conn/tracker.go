@@ -119,6 +119,7 @@ type Tracker struct {
 	actors  map[uint64]*model.Process // of UDP sockets, by address of the kernel's socket
 	bound   map[binding]event.Listed  // UDP sockets older than the agent, until they are seen
 	talks   map[talkKey]*talk         // conversations of datagrams
+	waiting []event.Record            // datagrams of sockets of which the kernel has not told yet who uses them
 	early   map[pair]event.Record     // data older than its socket
 	nextID  uint64
 	free    []*Conn
@@ -354,6 +355,7 @@ func (t *Tracker) actor(e *event.Actor) bool {
 		t.setActor(c, &e.Actor)
 		return true
 	}
+	delete(t.bound, binding{event.LocalAddr(&e.Tuple), e.Tuple.Netns})
 	t.udpActor(e)
 	return true
 }
@@ -408,6 +410,7 @@ const sweepInterval = time.Second
 
 // Tick does what time asks for: gives up holes and reports flows that go on. now is time since boot.
 func (t *Tracker) Tick(now time.Duration) {
+	t.resumeAll(now - actorPatience)
 	if now-t.lastSweep < min(t.config.HoleTimeout, sweepInterval) {
 		return
 	}
@@ -477,5 +480,6 @@ func (t *Tracker) Stop(now time.Duration) {
 	for _, c := range t.inOrder(func(*Conn) bool { return true }) {
 		t.finish(c, now, ending{state: model.FlowActive, reason: reason})
 	}
+	t.resumeAll(now)
 	t.endTalks(func(*talk) bool { return true }, now, reason)
 }
