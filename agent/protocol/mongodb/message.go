@@ -30,8 +30,9 @@ var opNames = map[uint32]string{
 
 const (
 	headerSize = 16
-	// MaxHead is the number of bytes of a message that are put together: what the kernel copies of a turn.
-	MaxHead = 8 << 10
+	// MaxHead is the number of bytes of a message that are put together. Some drivers write the database behind the documents
+	// of an insert.
+	MaxHead = 64 << 10
 	// MaxMessage is the number of bytes that a message may claim; servers take 48,000,000.
 	MaxMessage = 64 << 20
 
@@ -193,7 +194,9 @@ func (m *message) element(w *walker) {
 		}
 	case "documents", "updates", "deletes":
 		if w.kind == typeArray {
-			m.documents, _ = w.elements()
+			if n, known := w.elements(); known {
+				m.documents = n
+			}
 		}
 	case "ok":
 		n, known := w.number()

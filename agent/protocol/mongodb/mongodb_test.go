@@ -29,6 +29,8 @@ func TestCommands(t *testing.T) {
 		{"an identifier of 0", []step{req(msg(0, 0, 0, find)), resp(msg(9, 0, 0, found))}, "MSG find shop.users ok rows=2"},
 		{"insert of a sequence", []step{req(msg(1, 0, 0, doc{"insert", "users", "ordered", true, "$db", "shop"}, sequence("documents", find, find, find))), resp(msg(9, 1, 0, doc{"n", 3, "ok", 1.0}))}, "MSG insert shop.users ok batch=3 rows=3!"},
 		{"sequence before the command", []step{req(wrap(opMsg, 1, 0, message32(0)+sequence("documents", find, find)+"\x00"+doc{"insert", "users", "$db", "shop"}.String())), resp(msg(9, 1, 0, doc{"n", 2, "ok", 1.0}))}, "MSG insert shop.users ok batch=2 rows=2!"},
+		{"insert of a long array", []step{req(msg(1, 0, 0, doc{"insert", "users", "documents", many(30 << 10), "$db", "shop"})), resp(msg(9, 1, 0, doc{"n", 30, "ok", 1.0}))}, "MSG insert shop.users ok batch=30 rows=30!"},
+		{"insert of an array that is cut", []step{req(msg(1, 0, 0, doc{"insert", "users", "documents", many(90 << 10), "$db", "shop"})), resp(msg(9, 1, 0, doc{"n", 30, "ok", 1.0}))}, "MSG insert .users ok rows=30!"},
 		{"update of an array", []step{req(msg(1, 0, 0, doc{"update", "users", "updates", list{find, find}, "$db", "shop"})), resp(msg(9, 1, 0, doc{"n", 2, "nModified", 1, "ok", 1.0}))}, "MSG update shop.users ok batch=2 rows=2!"},
 		{"error", []step{req(msg(1, 0, 0, doc{"drop", "nix", "$db", "shop"})), resp(msg(9, 1, 0, doc{"ok", 0.0, "errmsg", "ns not found", "code", 26, "codeName", "NamespaceNotFound"}))}, "MSG drop shop.nix error 26 NamespaceNotFound"},
 		{"error of a write", []step{req(msg(1, 0, 0, doc{"insert", "users", "$db", "shop"}, sequence("documents", find))), resp(msg(9, 1, 0, doc{"n", 0, "writeErrors", list{doc{"index", 0, "code", 11000, "errmsg", "secret"}}, "ok", 1.0}))}, "MSG insert shop.users error 11000 rows=0!"},
@@ -57,6 +59,14 @@ func TestLegacyOperations(t *testing.T) {
 		{"writes", []step{req(wrap(opInsert, 1, 0, message32(0)+"shop.users\x00"+find.String())), req(wrap(opUpdate, 2, 0, message32(0)+"shop.users\x00"+message32(0)+find.String()+find.String())), req(wrap(opDelete, 3, 0, message32(0)+"shop.users\x00"+message32(0)+find.String())), req(wrap(opKillCursors, 4, 0, message32(0, 1, 7, 0)))},
 			"INSERT insert shop.users ok oneway\nUPDATE update shop.users ok oneway\nDELETE remove shop.users ok oneway\nKILL_CURSORS killCursors . ok oneway"},
 	})
+}
+
+// many makes 30 documents that have size bytes together.
+func many(size int) (l list) {
+	for range 30 {
+		l = append(l, doc{"name", strings.Repeat("x", size/30)})
+	}
+	return l
 }
 
 func compressed(id, answers uint32, compressor byte, d doc) string {
