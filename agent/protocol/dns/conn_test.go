@@ -372,7 +372,7 @@ func TestProbe(t *testing.T) {
 		{"answer that the capture cut", r[:len(r)-3], protocol.GuessResponse},
 		{"query that was cut", q[:len(q)-1], protocol.GuessNo},
 		{"something behind the query", append(slices.Clone(q), 1), protocol.GuessNo},
-		{"reserved bit", changed(q, 3, flagZero), protocol.GuessNo},
+		{"reserved bit of an unusual type", changed(changed(q, 3, flagZero), len(q)-4, 0xff), protocol.GuessNo},
 		{"unknown opcode", changed(q, 2, 0x79), protocol.GuessNo},
 		{"query with answers", changed(q, 7, 5), protocol.GuessNo},
 		{"query without a question", changed(q, 5, 0), protocol.GuessNo},
@@ -389,6 +389,25 @@ func TestProbe(t *testing.T) {
 	if got := probeTCP(framed(q)[:10]); got != protocol.GuessMaybe {
 		t.Errorf("beginning of a query: %d", got)
 	}
+}
+
+func TestOddMessagesOverUDP(t *testing.T) {
+	with := func(p []byte, at int, b byte) []byte {
+		p[at] |= b
+		return p
+	}
+	bare := func(id uint16, code byte) []byte {
+		return []byte{byte(id >> 8), byte(id), 0x81, 0x80 | code, 0, 0, 0, 0, 0, 0, 0, 0}
+	}
+	observe(t, UDP(), protocol.Start{}).feed(sent, with(a(1, "a.example."), 3, flagZero)).feed(received, with(ok(1, "a.example."), 3, flagZero)).
+		want("client a.example A ok NOERROR  [192.0.2.1]") // a reserved bit
+	observe(t, UDP(), protocol.Start{}).feed(sent, with(a(1, "a.example."), 2, 2<<3)).feed(received, with(ok(1, "a.example."), 2, 2<<3)).
+		want("client a.example A ok NOERROR  [192.0.2.1]") // STATUS
+	observe(t, UDP(), protocol.Start{}).feed(sent, a(1, "a.example.")).feed(received, bare(1, 0)).want("client a.example A ok NOERROR  []")
+	observe(t, UDP(), protocol.Start{}).feed(sent, a(1, "a.example.")).feed(received, bare(7, 0)).want()
+	observe(t, UDP(), protocol.Start{}).feed(sent, a(1, "a.example.")).feed(sent, a(2, "b.example.")).feed(received, bare(2, 2)).
+		want("client b.example A error SERVFAIL  []") // of two queries, by the identifier
+	observe(t, UDP(), protocol.Start{}).feed(sent, a(1, "a.example.")).feed(sent, a(1, "b.example.")).feed(received, bare(1, 2)).want() // it could be either's
 }
 
 func TestOtherBytesAreNotDNS(t *testing.T) {

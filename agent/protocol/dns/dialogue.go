@@ -50,8 +50,8 @@ func (d *dialogue) take(p passed, emit func(r *model.Request)) {
 	d.query(p)
 }
 
-func (p *passed) key(dir protocol.Dir) key {
-	return key{id: p.id, typ: p.typ, class: p.class, dir: dir, name: hashName(p.name)}
+func (m *message) key(dir protocol.Dir) key {
+	return key{id: m.id, typ: m.typ, class: m.class, dir: dir, name: hashName(m.name)}
 }
 
 func (d *dialogue) query(p passed) {
@@ -90,7 +90,7 @@ func isMulticast(m *message) bool {
 // answer finds the query of an answer.
 func (d *dialogue) answer(p passed, emit func(r *model.Request)) {
 	k := p.key(p.dir.Other())
-	x := d.find(k, &p)
+	x := d.find(k, p.message)
 	switch {
 	case x == nil:
 		d.unasked(k, p, emit)
@@ -108,17 +108,25 @@ func (d *dialogue) answer(p passed, emit func(r *model.Request)) {
 }
 
 // find returns the exchange that an answer belongs to, nil when there is none.
-func (d *dialogue) find(k key, p *passed) *exchange {
+func (d *dialogue) find(k key, p *message) *exchange {
 	if p.counts[questions] > 0 {
 		if x := d.waiting.Get(k); x != nil && sameName((*x).name, p.name) {
 			return *x
 		}
 		return nil
 	}
-	if x := d.waiting.Oldest(); x != nil && (*x).key.id == p.id && (*x).key.dir == k.dir {
-		return *x
+	var found *exchange
+	several := false
+	d.waiting.Each(func(of key, x **exchange) {
+		if of.id == k.id && of.dir == k.dir {
+			several = found != nil
+			found = *x
+		}
+	})
+	if several {
+		return nil
 	}
-	return nil
+	return found
 }
 
 func (d *dialogue) remember(k key) {

@@ -18,10 +18,26 @@ const (
 // probeUDP says what a datagram looks like. It sees the whole of it, or more of it than the first question can fill.
 func probeUDP(p []byte) protocol.Guess {
 	answer, s := plausible(p, maxSize)
-	if s != protocol.Done || !consistent(p, len(p)) {
-		return protocol.GuessNo
+	if s == protocol.Done && consistent(p, len(p)) {
+		return guess(answer)
 	}
-	return guess(answer)
+	if odd(p) {
+		return guess(p[2]&0x80 != 0)
+	}
+	return protocol.GuessNo
+}
+
+// odd tells whether a datagram is a message but for a reserved bit, or an opcode that nobody uses any more: all the rest of it
+// must be as in the most usual messages.
+func odd(p []byte) bool {
+	var m message
+	if len(p) < headerSize || m.read(p) != protocol.Done {
+		return false
+	}
+	const iquery, status = 1, 2
+	named := typeNames[m.typ] != "" && m.class == 1 && m.counts[questions] == 1
+	usual := m.opcode() == opcodeQuery || m.opcode() == iquery || m.opcode() == status
+	return named && usual && m.flags&15 <= 11 && (m.answer() || m.flags&15 == 0 && m.plausibleQuery()) && consistent(p, len(p))
 }
 
 func guess(answer bool) protocol.Guess {

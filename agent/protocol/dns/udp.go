@@ -25,7 +25,7 @@ func (u *udp) Feed(d protocol.Dir, p []byte, t time.Duration) {
 	u.expire(t)
 	u.last = d
 	m := &u.shared.msg
-	if _, s := plausible(p, maxSize); s != protocol.Done || m.read(p) != protocol.Done {
+	if m.read(p) != protocol.Done || !u.expects(m) {
 		if u.fit == protocol.FitOpen {
 			u.fit = protocol.FitNo
 		}
@@ -37,6 +37,14 @@ func (u *udp) Feed(d protocol.Dir, p []byte, t time.Duration) {
 		emit = u.hold
 	}
 	u.take(passed{message: m, dir: d, size: uint64(len(p)), start: t, end: t}, emit)
+}
+
+// expects tells whether a message is one that somebody would send, or the answer to a query that waits.
+func (u *udp) expects(m *message) bool {
+	if _, s := plausible(m.p, maxSize); s == protocol.Done || odd(m.p) {
+		return true
+	}
+	return u.fit == protocol.FitYes && m.answer() && u.find(m.key(u.last.Other()), m) != nil
 }
 
 // cut tells whether a message goes on behind its bytes.
