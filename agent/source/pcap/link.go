@@ -32,6 +32,8 @@ const (
 	etherMPLSMany = 0x8848
 	etherPPPoE    = 0x8864
 	etherQinQ     = 0x88a8
+	etherVNTag    = 0x8926 // of Cisco's fabric extenders
+	etherETag     = 0x893f // IEEE 802.1BR
 	etherERSPAN2  = 0x88be // types I and II
 	etherQinQOld1 = 0x9100
 	etherQinQOld2 = 0x9200
@@ -124,11 +126,12 @@ func (d *decoder) ether(kind uint16, b []byte, n int) verdict {
 		switch kind {
 		case etherIPv4, etherIPv6:
 			return d.ip(b, n)
-		case etherVLAN, etherQinQ, etherQinQOld1, etherQinQOld2:
-			if len(b) < 4 {
+		case etherVLAN, etherQinQ, etherQinQOld1, etherQinQOld2, etherVNTag, etherETag:
+			size := tagSize(kind)
+			if len(b) < size {
 				return cutShort
 			}
-			kind, b, n = binary.BigEndian.Uint16(b[2:]), b[4:], n-4
+			kind, b, n = binary.BigEndian.Uint16(b[size-2:]), b[size:], n-size
 			continue
 		case etherMPLS, etherMPLSMany:
 			return d.mpls(b, n)
@@ -147,6 +150,17 @@ func (d *decoder) ether(kind uint16, b []byte, n int) verdict {
 		}
 		kind, b, n = binary.BigEndian.Uint16(b[6:]), b[8:], n-8 // SNAP (RFC 1042)
 	}
+}
+
+// tagSize returns the size of a tag with the EtherType behind it.
+func tagSize(kind uint16) int {
+	switch kind {
+	case etherVNTag:
+		return 6
+	case etherETag:
+		return 8
+	}
+	return 4
 }
 
 // Protocols of PPP (RFC 1661), the second pair with the leading zero left out.

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"net"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/gopacket/gopacket"
@@ -151,6 +152,31 @@ var wrappings = []struct {
 		return serialise(ethernet(layers.EthernetTypeIPv4), network("192.0.2.1", "192.0.2.2", layers.IPProtocolAH, 9),
 			gopacket.Payload(joined([]byte{byte(within(ip)), 4, 0, 0}, make([]byte, 20), ip)))
 	}},
+	{"VXLAN-GPE with bare IP", layers.LinkTypeEthernet, func(ip []byte) []byte {
+		next := byte(1)
+		if ip[0]>>4 == 6 {
+			next = 2
+		}
+		return inUDP(4790, joined([]byte{0x0c, 0, 0, next, 0, 0, 9, 0}, ip))
+	}},
+	{"VXLAN-GPE with Ethernet", layers.LinkTypeEthernet, func(ip []byte) []byte {
+		return inUDP(4790, joined([]byte{0x0c, 0, 0, 3, 0, 0, 9, 0}, frameOf(ip)))
+	}},
+	{"MPLS in UDP", layers.LinkTypeEthernet, func(ip []byte) []byte {
+		return inUDP(6635, serialise(&layers.MPLS{Label: 3, TTL: 9, StackBottom: true}, gopacket.Payload(ip)))
+	}},
+	{"GTP-U", layers.LinkTypeEthernet, func(ip []byte) []byte {
+		return inUDP(2152, serialise(&layers.GTPv1U{Version: 1, ProtocolType: 1, MessageType: 255, MessageLength: uint16(len(ip)), TEID: 9}, gopacket.Payload(ip)))
+	}},
+	{"GTP-U with a sequence number and extensions", layers.LinkTypeEthernet, func(ip []byte) []byte {
+		return inUDP(2152, joined([]byte{0x36, 0xff}, u16(uint16(len(ip)+16)), []byte{0, 0, 0, 9, 0, 7, 0, 0x85, 1, 0, 1, 0x40, 2, 0, 0, 0, 0, 0, 0, 0}, ip))
+	}},
+	{"VN-Tag", layers.LinkTypeEthernet, func(ip []byte) []byte {
+		return joined(macB, macA, []byte{0x89, 0x26, 0, 1, 0, 2}, u16(uint16(etherType(ip))), ip)
+	}},
+	{"E-Tag", layers.LinkTypeEthernet, func(ip []byte) []byte {
+		return joined(macB, macA, []byte{0x89, 0x3f, 0, 1, 0, 2, 0, 0}, u16(uint16(etherType(ip))), ip)
+	}},
 	{"VXLAN in GRE in VLAN", layers.LinkTypeEthernet, func(ip []byte) []byte {
 		return serialise(ethernet(layers.EthernetTypeDot1Q), &layers.Dot1Q{VLANIdentifier: 7, Type: layers.EthernetTypeTransparentEthernetBridging},
 			gopacket.Payload(gre(layers.EthernetTypeTransparentEthernetBridging, inUDP(4789, vxlan(ip)), nil)))
@@ -198,6 +224,29 @@ func TestVXLANAtAnyPort(t *testing.T) {
 	}
 	if got := mustRead(t, file(layers.LinkTypeEthernet, shots)); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestTeredo: it carries IPv6 alone, behind what servers put in front of it.
+func TestTeredo(t *testing.T) {
+	authentication := []byte{0, 1, 2, 1, 'i', 'd', 'v', 1, 2, 3, 4, 5, 6, 7, 8, 0}
+	origin := []byte{0, 0, 0xf0, 1, 2, 3, 4, 5}
+	for _, front := range [][]byte{nil, origin, authentication, joined(authentication, origin)} {
+		for _, ports := range [][2]uint16{{40000, 3544}, {3544, 40000}} {
+			shots := conversation(true)
+			want := mustRead(t, file(layers.LinkTypeRaw, shots))
+			for i := range shots {
+				shots[i].data = udpBytes("192.0.2.1", "192.0.2.2", ports[0], ports[1], joined(front, shots[i].data))
+			}
+			if got := mustRead(t, file(layers.LinkTypeRaw, shots)); got != want {
+				t.Errorf("%v behind % x: got\n%s\nwant\n%s", ports, front, got, want)
+			}
+		}
+	}
+	for _, no := range []string{"", "\x60", strings.Repeat("\x60", 60), "\x00\x01\xff\xff", "\x00\x00\x00\x00\x00\x00\x00\x00\x00"} {
+		if got := mustRead(t, file(layers.LinkTypeRaw, []shot{{data: udpBytes("10.0.0.1", "10.0.0.2", 3544, 9, []byte(no))}})); !strings.Contains(got, "10.0.0.1") {
+			t.Errorf("% x is no flow of its own: %s", no, got)
+		}
 	}
 }
 

@@ -178,8 +178,9 @@ func (d *decoder) udp(b []byte, n int) verdict {
 		n = size
 	}
 	b = b[udpHeader:min(len(b), max(n, udpHeader))]
-	if outer := d.packet; isTunnel(dst, b) {
-		if v := d.tunnel(dst, b, n-udpHeader); v == taken || v == fragmented {
+	if port := tunnelOf(src, dst, b); port != 0 {
+		outer := d.packet
+		if v := d.tunnel(port, b, n-udpHeader); v == taken || v == fragmented {
 			return v
 		}
 		d.packet = outer

@@ -8,23 +8,33 @@ import "encoding/binary"
 const (
 	portVXLAN      = 4789
 	portVXLANLinux = 8472 // of the Linux kernel before the number was assigned, still its default
+	portVXLANGPE   = 4790 // VXLAN that says what it carries (draft-ietf-nvo3-vxlan-gpe)
 	portGeneve     = 6081
+	portGTP        = 2152 // GTP-U (3GPP TS 29.281)
+	portTeredo     = 3544 // of the servers; RFC 4380
+	portMPLS       = 6635 // RFC 7510
 )
 
 const (
 	vxlanHeader = 8
 	vxlanValid  = 0x08 // the identifier is set (RFC 7348 section 5)
+	vxlanNext   = 0x04 // the protocol carried is named
 )
 
-// isTunnel tells whether a datagram may be of a tunnel: by its port, or because it is VXLAN without doubt. Operators move
-// VXLAN to other ports.
-func isTunnel(port uint16, b []byte) bool {
-	switch port {
-	case portVXLAN, portVXLANLinux, portGeneve:
-		return true
+// tunnelOf returns the port of the tunnel that a datagram may be of, 0 for none: one of its ports, or that of VXLAN because
+// it is that without doubt. Operators move VXLAN to other ports.
+func tunnelOf(src, dst uint16, b []byte) uint16 {
+	switch dst {
+	case portVXLAN, portVXLANLinux, portVXLANGPE, portGeneve, portGTP, portTeredo, portMPLS:
+		return dst
 	}
-	return len(b) >= vxlanHeader+ethernetHeader+ipv4Header && b[0] == vxlanValid && b[1]|b[2]|b[3]|b[7] == 0 &&
-		holdsIPv4(b[vxlanHeader:])
+	switch {
+	case src == portTeredo:
+		return src
+	case len(b) >= vxlanHeader+ethernetHeader+ipv4Header && b[0] == vxlanValid && b[1]|b[2]|b[3]|b[7] == 0 && holdsIPv4(b[vxlanHeader:]):
+		return portVXLAN
+	}
+	return 0
 }
 
 // holdsIPv4 tells whether an Ethernet frame holds an IPv4 packet, by its checksum.
@@ -43,23 +53,97 @@ func holdsIPv4(b []byte) bool {
 	return sum == 0xffff
 }
 
-// tunnel decodes what a datagram to a tunnel's port carries. Any other verdict than taken and fragmented means that it is
+// tunnel decodes what a datagram of a tunnel carries. Any other verdict than taken and fragmented means that it is
 // no tunnel, or that it carries no IP.
 func (d *decoder) tunnel(port uint16, b []byte, n int) verdict {
 	if len(b) < 8 {
 		return cutShort
 	}
-	if port == portGeneve { // RFC 8926 section 3.4
+	switch port {
+	case portGeneve: // RFC 8926 section 3.4
 		options := int(b[0]&0x3f) * 4
 		if b[0]>>6 != 0 || len(b) < 8+options {
 			return notIP
 		}
 		return d.ether(binary.BigEndian.Uint16(b[2:]), b[8+options:], n-8-options)
+	case portGTP:
+		return d.gtp(b, n)
+	case portTeredo:
+		return d.teredo(b, n)
+	case portMPLS:
+		return d.mpls(b, n)
 	}
 	if b[0]&vxlanValid == 0 {
 		return notIP
 	}
+	if port == portVXLANGPE && b[0]&vxlanNext != 0 {
+		return d.next(b[3], b[vxlanHeader:], n-vxlanHeader)
+	}
 	return d.ethernet(b[vxlanHeader:], n-vxlanHeader)
+}
+
+// next decodes what VXLAN-GPE says that it carries.
+func (d *decoder) next(protocol byte, b []byte, n int) verdict {
+	switch protocol {
+	case 1, 2: // IPv4 and IPv6
+		return d.ip(b, n)
+	case 3:
+		return d.ethernet(b, n)
+	case 5:
+		return d.mpls(b, n)
+	}
+	return notIP
+}
+
+// Header of GTP-U (TS 29.281 section 5).
+const (
+	gtpHeader   = 8
+	gtpVersion  = 0xf0 // bits of the version and the protocol type
+	gtpUser     = 0x30 // version 1, GTP and not GTP'
+	gtpOptions  = 0x07 // any of them means that optionSize more bytes are there
+	gtpMore     = 0x04 // extension headers follow
+	gtpPacket   = 0xff // a message that carries a packet
+	optionSize  = 4
+	extensionOf = 4 // what the lengths of extension headers count
+)
+
+func (d *decoder) gtp(b []byte, n int) verdict {
+	if b[0]&gtpVersion != gtpUser || b[1] != gtpPacket || int(binary.BigEndian.Uint16(b[2:])) != n-gtpHeader {
+		return notIP
+	}
+	flags := b[0]
+	b, n = b[gtpHeader:], n-gtpHeader
+	if flags&gtpOptions == 0 {
+		return d.ip(b, n)
+	}
+	if len(b) < optionSize {
+		return cutShort
+	}
+	more := b[optionSize-1]
+	for b, n = b[optionSize:], n-optionSize; flags&gtpMore != 0 && more != 0; {
+		if len(b) == 0 || b[0] == 0 || len(b) < int(b[0])*extensionOf {
+			return cutShort
+		}
+		size := int(b[0]) * extensionOf
+		more, b, n = b[size-1], b[size:], n-size
+	}
+	return d.ip(b, n)
+}
+
+// teredo decodes an IPv6 packet behind the indications that servers put in front (RFC 4380 section 5.1.1). Its length must be
+// that of the datagram: everything may come from the port of a Teredo server.
+func (d *decoder) teredo(b []byte, n int) verdict {
+	if len(b) > 4 && b[0] == 0 && b[1] == 1 { // authentication: a client's name, a value, a nonce and a byte
+		size := 4 + int(b[2]) + int(b[3]) + 9
+		b, n = b[min(size, len(b)):], n-size
+	}
+	if len(b) > 8 && b[0] == 0 && b[1] == 0 { // origin
+		b, n = b[8:], n-8
+	}
+	if len(b) < ipv6Header || b[0]>>4 != 6 || int(binary.BigEndian.Uint16(b[4:]))+ipv6Header != n {
+		return notIP
+	}
+	return d.ip(b, n)
 }
 
 // inside returns the verdict on a packet within a packet. What carries no IP counts for the flow of the outer one.
