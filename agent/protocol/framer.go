@@ -36,9 +36,11 @@ type Framer struct {
 	holed      bool   // some of them were not captured
 	start, end time.Duration
 	lost       bool
-	at         uint64 // position of the frame at hand
-	marked     uint64 // position up to which frames were taken, or Mark was called for what is none
-	frame      Frame  // handed to Take
+	at         uint64    // position of the frame at hand
+	taken      uint64    // position behind the last frame, or behind what is none and was marked
+	stray      [2]uint64 // positions of what is no frame, before the one at hand
+	begun      bool
+	frame      Frame // handed to Take
 }
 
 // keptBuffer is the number of bytes that an idle direction keeps for its next frame: there are thousands of connections.
@@ -73,7 +75,7 @@ func (f *Framer) reset() { f.buf, f.size, f.seen, f.holed = f.buf[:0], 0, 0, fal
 func (f *Framer) Feed(p []byte, t time.Duration) {
 	for len(p) > 0 && !f.lost {
 		if f.seen == 0 {
-			f.start, f.at = t, f.Pos
+			f.begin(t)
 		}
 		f.end = t
 		rest := f.feed(p)
@@ -136,7 +138,7 @@ func (f *Framer) keep(p []byte) {
 func (f *Framer) take(head []byte) {
 	whole := uint64(len(head)) == f.size
 	f.frame = Frame{Head: head, Size: f.size, Whole: whole, At: f.at, Start: f.start, End: f.end}
-	f.marked = f.at + f.size
+	f.taken = f.at + f.size
 	f.Take(&f.frame)
 	f.frame.Head = nil
 	if cap(f.buf) > keptBuffer {
@@ -147,6 +149,7 @@ func (f *Framer) take(head []byte) {
 
 // Skip takes n bytes that passed at time t without having been captured.
 func (f *Framer) Skip(n uint64, t time.Duration) {
+	f.beginAt(f.Pos)
 	f.Pos += n
 	if f.lost || n == 0 {
 		return
@@ -168,11 +171,30 @@ func (f *Framer) Skip(n uint64, t time.Duration) {
 // Mark tells a recording that what has passed since the last frame is private when the direction is out of step. Frames are
 // marked by who takes them. It is to be called after Feed and Skip where there is a recording.
 func (f *Framer) Mark(m Marks, d Dir, with Filler) {
-	f.marked = max(f.marked, f.at) // at the beginning of a connection that does not stand at 0
-	if !f.lost || f.marked >= f.Pos {
+	if s := &f.stray; s[0] < s[1] {
+		m.Hide(d, s[0], s[1], with)
+		*s = [2]uint64{}
+	}
+	if !f.lost || f.taken >= f.Pos {
 		return
 	}
-	m.Hide(d, f.marked, f.Pos, with)
+	m.Hide(d, f.taken, f.Pos, with)
 	m.Settle(d, f.Pos)
-	f.marked = f.Pos
+	f.taken = f.Pos
+}
+
+// begin notes the first byte of a frame. What came of another that was given up is none.
+func (f *Framer) begin(t time.Duration) {
+	f.beginAt(f.Pos)
+	f.start, f.at = t, f.Pos
+	if f.taken < f.at {
+		f.stray, f.taken = [2]uint64{f.taken, f.at}, f.at
+	}
+}
+
+// beginAt notes where the direction begins.
+func (f *Framer) beginAt(pos uint64) {
+	if !f.begun {
+		f.begun, f.taken = true, pos
+	}
 }

@@ -21,7 +21,7 @@ type talk struct {
 }
 
 func scripts() []talk {
-	return []talk{redisTalk(), memcachedTalk(), memcachedBinaryTalk(), mongodbTalk(), mysqlTalk(), postgresqlTalk(), websocketTalk(), natsTalk(), mqttTalk(), http2Talk(), http1Talk(), unknownTalk()}
+	return []talk{redisTalk(), memcachedTalk(), memcachedBinaryTalk(), mongodbTalk(), mysqlTalk(), postgresqlTalk(), websocketTalk(), natsTalk(), mqttTalk(), http2Talk(), http1Talk(), amqpTalk(), kafkaTalk(), unknownTalk()}
 }
 
 // resp is a command of Redis.
@@ -326,4 +326,41 @@ func http1Talk() talk {
 // unknownTalk is no protocol that sonde knows.
 func unknownTalk() talk {
 	return talk{"unknown", []turn{up("\x07\x99" + secret), down("\x08\x98" + secret), up("\x07\x97" + secret)}, 0, 0}
+}
+
+// amqpFrame is a frame of AMQP.
+func amqpFrame(kind, channel int, parts ...any) []byte {
+	b := glue(parts)
+	return glue([]any{kind, 0, channel, binary.BigEndian.AppendUint32(nil, uint32(len(b))), b, 0xce})
+}
+
+func amqpTalk() talk {
+	n := []byte{0, 0, 0, byte(len(secret))}
+	table := glue([]any{0, 0, 0, len(secret) + 7, 1, 'k', 'S', n, secret})
+	content := amqpFrame(2, 1, 0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, len(secret), 0x10, 0, table[3:])
+	return talk{"amqp", []turn{
+		up("AMQP", 0, 0, 9, 1), down(amqpFrame(1, 0, 0, 10, 0, 10, 0, 9, table, n, secret, n, secret)),
+		up(amqpFrame(1, 0, 0, 10, 0, 11, table, 5, "PLAIN", n, secret, 5, "en_US")), down(amqpFrame(1, 0, 0, 10, 0, 30, 0, 9, 0, 0, 0, 0, 0, 0)),
+		up(amqpFrame(1, 0, 0, 10, 0, 31, 0, 9, 0, 0, 0, 0, 0, 0), amqpFrame(1, 0, 0, 10, 0, 40, 1, "/", 0, 1)), down(amqpFrame(1, 0, 0, 10, 0, 41, 0)),
+		up(amqpFrame(1, 1, 0, 20, 0, 10, 0)), down(amqpFrame(1, 1, 0, 20, 0, 11, 0, 0, 0, 0)),
+		up(amqpFrame(1, 1, 0, 60, 0, 40, 0, 0, 2, "ex", 2, "rk", 0), content, amqpFrame(3, 1, secret)),
+		up(amqpFrame(1, 1, 0, 50, 0, 10, 0, 0, 1, "q", 0, table)), down(amqpFrame(1, 1, 0, 50, 0, 11, 1, "q", 0, 0, 0, 0, 0, 0, 0, 0)),
+	}, 6, 0}
+}
+
+// kafkaMessage is a message of Kafka.
+func kafkaMessage(parts ...any) []byte {
+	b := glue(parts)
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(b))), b...)
+}
+
+func kafkaTalk() talk {
+	name := func(s string) []byte { return glue([]any{0, len(s), s}) }
+	header := func(api, version, id int) []byte { return glue([]any{0, api, 0, version, 0, 0, 0, id, name("app")}) }
+	return talk{"kafka", []turn{
+		up(kafkaMessage(header(17, 1, 1), name("PLAIN"))), down(kafkaMessage(0, 0, 0, 1, 0, 0, 0, 0, 0, 1, name("PLAIN"))),
+		up(kafkaMessage(header(36, 0, 2), 0, 0, 0, len(secret), secret)), down(kafkaMessage(0, 0, 0, 2, 0, 58, name(secret), 0, 0, 0, 0)),
+		up(kafkaMessage(header(3, 1, 3), 0, 0, 0, 1, name("orders"))), down(kafkaMessage(0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 1, name(secret), 0, 0, 0, 9, 0xff, 0xff, 0, 0, 0, 1, 0, 0, 0, 0)),
+		up(kafkaMessage(header(95, 0, 4), secret)), down(kafkaMessage(0, 0, 0, 4, secret)),
+	}, 4, 0}
 }

@@ -116,7 +116,7 @@ func (c *conn) begin(d protocol.Dir, t time.Duration) {
 func (c *conn) resync(s *side, reason bool) {
 	if reason && s.until == 0 && s.framer.Lost() {
 		s.framer.Resync()
-		s.next = s.passed
+		c.hideUpTo(s, s.passed)
 	}
 }
 

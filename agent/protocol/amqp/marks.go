@@ -67,6 +67,19 @@ func (c *conn) markContent(d protocol.Dir) {
 	m.Settle(d, s.until)
 }
 
+// hideUpTo hides what was given up before a position, from which on the direction is in step again.
+func (c *conn) hideUpTo(s *side, pos uint64) {
+	d := protocol.Dir(0)
+	if s == &c.sides[1] {
+		d = 1
+	}
+	if m := c.shared.env.Marks; m != nil && s.next < pos {
+		m.Hide(d, s.next, pos, protocol.FillAll)
+		m.Settle(d, pos)
+	}
+	s.next = pos
+}
+
 // markLost hides what passes while a direction is out of step.
 func (c *conn) markLost(d protocol.Dir) {
 	s, m := &c.sides[d], c.shared.env.Marks

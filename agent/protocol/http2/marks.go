@@ -216,7 +216,7 @@ func (c *conn) markBroken(s *side, pos uint64, n int) {
 // markUnfinished hides the beginning of a field whose end does not come.
 func (c *conn) markUnfinished(s *side) {
 	b := &s.block
-	if c.shared.env.Marks != nil && len(b.buf) > 0 && !b.broken {
+	if c.shared.env.Marks != nil && len(b.buf) > 0 && len(b.origins) > 0 {
 		c.replace(s, 0, bytes.Repeat([]byte{0x80}, len(b.buf)))
 	}
 }

@@ -103,7 +103,7 @@ func (c *conn) begin(d protocol.Dir) {
 func (c *conn) resync(d protocol.Dir, reason bool) {
 	if reason && c.sides[d].Lost() {
 		c.sides[d].Resync()
-		c.next[d] = c.passed[d]
+		c.hideUpTo(d, c.passed[d])
 	}
 }
 

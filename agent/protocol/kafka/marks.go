@@ -83,6 +83,15 @@ func (c *conn) markLost(d protocol.Dir) {
 	c.next[d] = c.passed[d]
 }
 
+// hideUpTo hides what was given up before a position, from which on the direction is in step again.
+func (c *conn) hideUpTo(d protocol.Dir, pos uint64) {
+	if m := c.shared.env.Marks; m != nil && c.next[d] < pos {
+		m.Hide(d, c.next[d], pos, protocol.FillAll)
+		m.Settle(d, pos)
+	}
+	c.next[d] = pos
+}
+
 // hideRecords hides what n bytes of batches hold beside their heads.
 func (w *walk) hideRecords(n int) {
 	p, at := w.p[w.at:min(len(w.p), w.at+n)], 0

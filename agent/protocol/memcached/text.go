@@ -147,9 +147,11 @@ func (c *text) skip(d protocol.Dir, n uint64, t time.Duration) {
 	if d == c.client {
 		c.skipCommand(n, t)
 		c.pos += n
+		c.from = c.pos
 	} else {
 		c.skipAnswer(n, t)
 		c.answers.pos += n
+		c.answers.from = c.answers.pos
 	}
 }
 

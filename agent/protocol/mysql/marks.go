@@ -4,6 +4,7 @@ package mysql
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"sonde/agent/protocol"
 	"sonde/agent/protocol/sql"
@@ -45,6 +46,9 @@ func (c *conn) tellAll(d protocol.Dir, with protocol.Filler) {
 
 // screen begins to mark a packet.
 func (c *conn) screen(d protocol.Dir, f *protocol.Frame) protocol.Screen {
+	if c.told[d] < f.At { // what was given up at a gap
+		c.env.Marks.Hide(d, c.told[d], f.At, protocol.FillAll)
+	}
 	c.told[d] = f.At + f.Size
 	s := protocol.NewScreen(c.env.Marks, d, f.At, f.Head)
 	s.Keep(f.Head[:min(len(f.Head), header)])
@@ -65,20 +69,15 @@ func (c *conn) markFront(f *protocol.Frame) {
 	s.End(f.Size)
 }
 
-// keepLogin goes the way of login.
+// keepLogin goes the way of login. Clients older than MySQL 4.1 are hidden.
 func (c *conn) keepLogin(s *protocol.Screen, p []byte) {
-	if len(p) < 4 {
+	if len(p) < 32 || !bytes.Equal(p[9:28], make([]byte, 19)) { // a later packet, behind a gap
+		s.Fill(p, protocol.FillZero)
 		return
 	}
-	caps := uint32(p[0]) | uint32(p[1])<<8
-	at := 5
-	if caps&capProtocol41 != 0 {
-		caps |= uint32(p[2])<<16 | uint32(p[3])<<24
-		at = 32
-	}
-	s.Keep(p[:min(len(p), at)])
-	if len(p) > at {
-		keepAccount(s, p[at:], caps)
+	s.Keep(p[:32])
+	if len(p) > 32 {
+		keepAccount(s, p[32:], binary.LittleEndian.Uint32(p))
 	}
 }
 

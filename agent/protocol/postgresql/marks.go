@@ -40,10 +40,18 @@ func (c *conn) tellAll(d protocol.Dir, with protocol.Filler) {
 	c.told[d] = c.pos[d]
 }
 
+// screen begins to mark a message. What was given up at a gap before it is private.
+func (c *conn) screen(d protocol.Dir, f *protocol.Frame) protocol.Screen {
+	if c.told[d] < f.At {
+		c.env.Marks.Hide(d, c.told[d], f.At, protocol.FillAll)
+	}
+	c.told[d] = f.At + f.Size
+	return protocol.NewScreen(c.env.Marks, d, f.At, f.Head)
+}
+
 // markFront marks a message of the client before it is read.
 func (c *conn) markFront(f *protocol.Frame) {
-	c.told[c.client] = f.At + f.Size
-	s := protocol.NewScreen(c.env.Marks, c.client, f.At, f.Head)
+	s := c.screen(c.client, f)
 	if c.phase == phaseStartup {
 		keepStartup(&s, f.Head)
 	} else {
@@ -156,9 +164,7 @@ func keepLengths(s *protocol.Screen, p []byte, values int) []byte {
 
 // markBack marks a message of the server before it is read.
 func (c *conn) markBack(f *protocol.Frame) {
-	d := c.client.Other()
-	c.told[d] = f.At + f.Size
-	s := protocol.NewScreen(c.env.Marks, d, f.At, f.Head)
+	s := c.screen(c.client.Other(), f)
 	s.Keep(f.Head[:min(len(f.Head), header)])
 	if body := f.Head[min(len(f.Head), header):]; len(body) > 0 {
 		keepAnswer(&s, f.Head[0], body)

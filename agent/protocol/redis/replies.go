@@ -306,6 +306,7 @@ func (c *conn) skipReplies(n uint64, t time.Duration) {
 		r.answer.bytes += n
 		if r.left -= n; r.left == 0 {
 			r.inBulk = false
+			c.markString()
 			c.endElement()
 		}
 	default:

@@ -283,6 +283,7 @@ func (c *conn) skipRequests(n uint64, t time.Duration) {
 		q.draft.bytes += n
 		if q.left -= n; q.left == 0 {
 			c.endArgument(q.part, '\n', t)
+			c.markWord(q.from, q.size)
 		}
 		return
 	}
