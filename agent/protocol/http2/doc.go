@@ -50,6 +50,7 @@
 //     behind the beginning that can be nothing else: of an open stream, or with a header block that begins one, or
 //     several up to the segment's end. The table of its direction is not known. Requests are matched by their numbers all the
 //     same; one that was not seen is not reported, whatever answers it.
+//   - Frames in the gap are not counted: the sizes of a stream that goes on behind it are lower bounds.
 //   - A stream that was open while frames of the server were lost may have ended: it is "lost" unless it is seen again, when
 //     the connection ends or doubtTime later.
 //
