@@ -341,6 +341,7 @@ func TestProbe(t *testing.T) {
 		"PUB a 2\r\nhi": protocol.GuessRequest, "PUB a b": protocol.GuessMaybe, "PUB /a HTTP/1.1\r\n": protocol.GuessNo, "PUBLISH a b\r\n": protocol.GuessNo,
 		"SUB a 1\r\n": protocol.GuessRequest, "UNSUB 1\r\n": protocol.GuessRequest, "HPUB a 1 2\r\n": protocol.GuessRequest, "HPUB a 3 2\r\n": protocol.GuessNo,
 		"MSG a 1 2\r\n": protocol.GuessResponse, "HMSG a 1 1 2\r\n": protocol.GuessResponse,
+		"-ERR 'Stale Connection'\r\n": protocol.GuessMaybe, "-ERR unknown command\r\n": protocol.GuessNo,
 		"PING\r\n": protocol.GuessMaybe, "PONG\r\n": protocol.GuessResponse, "+OK\r\n": protocol.GuessMaybe, "+PONG\r\n": protocol.GuessNo,
 		"GET / HTTP/1.1\r\n": protocol.GuessNo, "\x00\x01": protocol.GuessNo, "P": protocol.GuessMaybe, "PUB a 99999999999\r\n": protocol.GuessNo,
 	} {

@@ -136,6 +136,9 @@ func (l *line) read(p []byte) protocol.State {
 	if !l.split(text[len(word):], verbs[at].text) || l.count < verbs[at].min || l.count > verbs[at].max || !l.measure() {
 		return protocol.Invalid
 	}
+	if l.verb == verbErr && (l.count == 0 || l.args[0][0] != '\'') { // Redis has errors of that name, without quotes
+		return protocol.Invalid
+	}
 	return protocol.Done
 }
 
