@@ -384,11 +384,11 @@ func (c *conn) Close(e protocol.Close) {
 	}
 	reason := e.Reason
 	switch alert := c.hello.Facts.Alert; {
+	case c.lost: // an alert may have been a warning, which the handshake survived
+		reason = "lost"
 	case alert != "" && alert != alertNames[alertCloseNotify] && alert != alertNames[alertUserCanceled]:
 		c.failed(alert, e.Time)
 		return
-	case c.lost:
-		reason = "lost"
 	case reason == "":
 		reason = "connection_closed"
 	}

@@ -245,6 +245,9 @@ func TestHandshakeThatWasNotSeenWhole(t *testing.T) {
 			answer := answerTo(0x0303, 0x1301, nil, ext(extSupportedVersions, u16(0x0304)))
 			o.feed(cl, record(handshake, simple)).feed(sv, record(handshake, answer), sealed).skip(cl, 79).feed(sv, sealed).feed(cl, short)
 		}, "lost", func(f *model.TLS) bool { return !f.Established }},
+		{"a warning, and the server's Finished was lost", func(o *observed) {
+			o.feed(cl, record(handshake, simple)).feed(sv, record(alert, []byte{1, 112}), flight).feed(cl, changed, finished).skip(sv, 51).feed(cl, sealed)
+		}, "lost", func(f *model.TLS) bool { return f.Alert == "unrecognized_name" }},
 		{"the client said goodbye", func(o *observed) { o.feed(cl, record(handshake, simple), record(alert, []byte{1, 0})) }, "connection_reset",
 			func(f *model.TLS) bool { return f.Alert == "close_notify" && f.AlertFrom == "client" }},
 	}
