@@ -23,6 +23,7 @@
 //
 // Role is that of the client throughout, whoever published. Where the beginning was not seen, requests are kept until a
 // packet shows who it is that only one side sends; after maxHeld of them, or at the end, the client is who published first.
+// Where the version was not seen, the bytes of a body are not counted if they may begin with the properties of MQTT 5.
 // Topics that MQTT 5 sends as an alias are put in their place. ErrorType is the name of the reason code in snake case
 // ("not_authorized").
 //

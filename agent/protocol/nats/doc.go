@@ -10,7 +10,9 @@
 //
 // A control line ends with CRLF; its words are divided by spaces or tabs and its verb may be in any case. PUB, HPUB, MSG and
 // HMSG are followed by a payload of the size that the line gives, and CRLF. The server speaks first (INFO). A server answers
-// commands in order: each with +OK or -ERR when CONNECT asked for it (verbose), PING with PONG in any case.
+// commands in order: each with +OK or -ERR unless CONNECT says that it wants none (verbose), PING with PONG in any case. A
+// publication whose subject is not valid is answered by both. A line that is no command is answered by -ERR and the end of
+// the connection: what stands before it is answered as usual.
 //
 // # What is reported
 //
