@@ -202,6 +202,13 @@ func isEOF(p []byte, size uint64) bool { return p[0] == 0xfe && size < maxPayloa
 
 // first takes the packet that says what the answer is.
 func (c *conn) first(e *exchange, p []byte, size uint64) {
+	if n, rest, ok := lenenc(p[1:]); c.capabilities&capOptionalSet != 0 && c.system == "mysql" && p[0] <= 1 && ok && len(rest) == 0 && len(p) == int(size) {
+		e.left, e.reading = int(n), readColumns
+		if p[0] == 0 { // the client does not want definitions
+			e.reading = readColumnsEnd
+		}
+		return
+	}
 	switch p[0] {
 	case 0x00:
 		c.ok(e, p)
@@ -219,9 +226,6 @@ func (c *conn) first(e *exchange, p []byte, size uint64) {
 	if !ok || columns > 4096 { // the server's own limit
 		c.back.packets.Lose()
 		return
-	}
-	if c.capabilities&capOptionalSet != 0 && c.system == "mysql" && size == 2 {
-		columns, rest = uint64(p[1]), p[:1]
 	}
 	e.left, e.reading = int(columns), readColumns
 	if len(rest) == 1 && rest[0] == 0 { // the client has the definitions
