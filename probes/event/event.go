@@ -160,6 +160,23 @@ func DatagramHead(r Record, d *Datagram) (head []byte, ok bool) {
 	return r[from : from+int(d.Head)], true
 }
 
+// Used returns the beginning of a record that means something. The kernel reserves room for a record before it knows how much
+// it will copy, so behind it may stand what the ring held before: payload of other connections.
+func Used(r Record) Record {
+	n := len(r)
+	switch r.Kind() {
+	case KindSegment:
+		if s := As[Segment](r); s != nil {
+			n = int(unsafe.Sizeof(*s)) + int(s.Head) + int(s.Tail)
+		}
+	case KindDatagram:
+		if d := As[Datagram](r); d != nil {
+			n = int(unsafe.Sizeof(*d)) + int(d.Head)
+		}
+	}
+	return r[:min(n, len(r))]
+}
+
 // LocalAddr returns the local address and port; IPv4-mapped addresses are unmapped.
 func LocalAddr(t *Tuple) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(t.Local).Unmap(), t.LocalPort)

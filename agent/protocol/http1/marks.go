@@ -43,10 +43,11 @@ func (c *Conn) markHead(d protocol.Dir, s *side, p []byte) {
 	markLines(m, d, p[n:], at+uint64(n))
 }
 
-// markNotHTTP hides what is no message. Zeros are none either.
-func (c *Conn) markNotHTTP(d protocol.Dir, s *side, p []byte) {
-	if m := c.shared.env.Marks; m != nil && uint64(len(p)) <= s.pos {
-		m.Hide(d, s.pos-uint64(len(p)), s.pos, protocol.FillZero)
+// markNotHTTP hides what is no message, from where it was taken for the beginning of one. Zeros are none either.
+func (c *Conn) markNotHTTP(d protocol.Dir, s *side) {
+	if m := c.shared.env.Marks; m != nil {
+		m.Hide(d, s.from, s.pos, protocol.FillZero)
+		m.Settle(d, s.pos)
 	}
 }
 

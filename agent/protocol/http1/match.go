@@ -200,7 +200,7 @@ func (c *Conn) notHTTP(d protocol.Dir, s *side, p []byte, t time.Duration) {
 		return
 	}
 	c.shared.resync()
-	c.markNotHTTP(d, s, p)
+	c.markNotHTTP(d, s)
 	if n := len(c.queue); n > 0 && c.queue[0].guess && c.queue[0].dir != d { // nor is the answer
 		c.discard()
 		c.side[d.Other()].strict = true

@@ -116,7 +116,7 @@ func (r *Recorder) Err() error { return r.w.err() }
 func (r *Recorder) Record(record source.Record) {
 	r.stats.Records++
 	h := r.hold(frameRecord)
-	h.body = append(h.body, record...)
+	h.body = append(h.body, event.Used(record)...)
 	if s := event.As[event.Segment](event.Record(h.body)); record.Kind() == event.KindSegment && s != nil {
 		h.at = event.Time(&s.Hdr)
 		h.segment = true
@@ -359,9 +359,9 @@ func (r *Recorder) cut(h *held) {
 	}
 	kept := min(uint32(len(head)), h.settled)
 	r.stats.CutOff += uint64(len(head)) - uint64(kept) + uint64(len(tail))
-	h.body = h.body[:len(h.body)-len(tail)-(len(head)-int(kept))]
 	r.bytes -= len(tail) + len(head) - int(kept)
 	s.Head, s.Tail = uint16(kept), 0
+	h.body = event.Used(event.Record(h.body))
 }
 
 func (r *Recorder) unindex(h *held) {

@@ -126,6 +126,32 @@ func TestUnsettledSegmentLosesItsPayload(t *testing.T) {
 	}
 }
 
+func TestWhatTheRingHeldBeforeIsNotWritten(t *testing.T) {
+	whole, cut := segment(time.Second, 100, "GET /", "", 0), segment(time.Second, 105, "secret", "", 0)
+	for i, r := range []event.Record{whole, cut} {
+		file, _, _ := recorded(t, func(rec *Recorder, to source.Receiver) {
+			to.Record(event.Clone(append(event.Clone(r), "secret of another connection"...)))
+			if i == 0 {
+				rec.Settle(sock, 0, 105)
+			}
+		})
+		found := false
+		s, err := Open(bytes.NewReader(file), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Run(context.Background(), bodies(func(p []byte) { found = found || bytes.Contains(p, []byte("secret")) })); err != nil || found {
+			t.Errorf("record %d: found %v, error %v", i, found, err)
+		}
+	}
+}
+
+// bodies is called with each record.
+type bodies func([]byte)
+
+func (b bodies) Record(r source.Record) { b(r) }
+func (b bodies) Tick(time.Duration)     {}
+
 func TestHiddenBytesAreFilledWhereverTheyAre(t *testing.T) {
 	for _, c := range []struct {
 		name string
