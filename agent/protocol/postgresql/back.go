@@ -131,6 +131,7 @@ func (c *conn) takeBack(f *protocol.Frame) {
 	case 'G', 'W':
 		if kind == 'G' { // the answer is what comes when the client has sent its data
 			e.response = 0
+			c.copyIn(e)
 		}
 	case 'C':
 		e.complete(body)
@@ -213,6 +214,17 @@ func number(b []byte) (n uint64, ok bool) {
 		n = n*10 + uint64(d-'0')
 	}
 	return n, len(b) > 0
+}
+
+// copyIn takes the server's readiness for the data of a COPY. Behind an Execute it ignores the Syncs that come before the end
+// of the data ("Message Flow, COPY Operations").
+func (c *conn) copyIn(e *exchange) {
+	if e.command != commandExecute {
+		return
+	}
+	if e.copying = true; !e.copied {
+		e.syncs = 0
+	}
 }
 
 // replied is called when a message of a lead was answered. One that no Sync ends is over when all of them are.

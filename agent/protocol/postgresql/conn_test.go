@@ -346,6 +346,19 @@ func TestOddities(t *testing.T) {
 			req(query("COPY t FROM STDIN")), resp(message('G', "\x00", int16s(1), int16s(0))),
 			req(message('d', "1\n"), message('d', "2\n")), req(message('c')), resp(complete("COPY 2"), idle)},
 			"Query [COPY t FROM STDIN] rows=2 affected ok"},
+		{"a sync before the data of a COPY is ignored", []step{
+			req(parse("", "COPY t FROM STDIN"), bind("", ""), execute(""), syncing), resp(parsed, bound, message('G', "\x00", int16s(1), int16s(0))),
+			req(message('d', "1\n"), message('c'), syncing), resp(complete("COPY 1"), idle), req(query("SELECT a")), resp(columns, complete("SELECT 0"), idle)},
+			"Execute [COPY t FROM STDIN] rows=1 affected ok\nQuery [SELECT a] rows=0 ok"},
+		{"a COPY that fails behind an execute", []step{
+			req(parse("", "COPY t FROM STDIN"), bind("", ""), execute(""), syncing), resp(parsed, bound, message('G', "\x00", int16s(1), int16s(0))),
+			req(message('d', "x\n")), resp(errorResponse("ERROR", "22P02")), req(message('d', "y\n"), message('c'), syncing), resp(idle),
+			req(query("SELECT a")), resp(columns, complete("SELECT 0"), idle)},
+			"Execute [COPY t FROM STDIN] error 22P02 invalid_text_representation\nQuery [SELECT a] rows=0 ok"},
+		{"a COPY whose data does not wait", []step{
+			req(parse("", "COPY t FROM STDIN"), bind("", ""), execute(""), message('d', "1\n"), message('c'), syncing),
+			resp(parsed, bound, message('G', "\x00", int16s(1), int16s(0)), complete("COPY 1"), idle), req(query("SELECT a")), resp(columns, complete("SELECT 0"), idle)},
+			"Execute [COPY t FROM STDIN] rows=1 affected ok\nQuery [SELECT a] rows=0 ok"},
 		{"a COPY that the client gives up", []step{
 			req(query("COPY t FROM STDIN")), resp(message('G', "\x00", int16s(1), int16s(0))),
 			req(message('f', "no\x00")), resp(errorResponse("ERROR", "57014"), idle)},

@@ -43,6 +43,8 @@ type exchange struct {
 	silent      bool   // a Sync alone: there is nothing to report
 	todo, syncs int    // Executes and Syncs (or their like) whose end is still to come
 	replies     int    // due to the messages of a lead
+	copying     bool   // an Execute that takes data from the client, who has not
+	copied      bool   // said yet that this was all, or has
 
 	start, requestEnd time.Duration
 	response, end     time.Duration

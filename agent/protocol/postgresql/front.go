@@ -291,6 +291,11 @@ func (c *conn) execute(f *protocol.Frame, body []byte) {
 func (c *conn) sync(f *protocol.Frame) {
 	last := c.newest()
 	switch {
+	case last != nil && last.copying && !c.hasLead:
+		last.extend(f)
+		if last.copied || last.failed {
+			last.syncs++
+		}
 	case c.inGroup && last != nil && last.command == commandExecute && last.group == c.groups:
 		if c.hasLead { // a Close behind the last Execute
 			last.sent += c.lead.sent
@@ -350,6 +355,9 @@ func (c *conn) carry(f *protocol.Frame) {
 	e := c.queue.Front()
 	if e == nil {
 		return
+	}
+	if last := c.newest(); f.Head[0] == 'c' || f.Head[0] == 'f' {
+		last.copied = true
 	}
 	if e.command == commandStartup {
 		e.sent += f.Size
