@@ -156,3 +156,20 @@ func TestIncrementsOfAFlowAddUp(t *testing.T) {
 		t.Errorf("increments add up to %d/%d, want %d/%d\n%s", sent, received, 10*len(get), 10*len(ok), s.text.String())
 	}
 }
+
+func TestIdleConnectionIsReportedOnce(t *testing.T) {
+	s := newScript(conn.Default())
+	s.quiet = true
+	k := s.sock("10.0.0.1:40000", "10.0.0.2:80").connect(7, "curl").established()
+	for range 6 {
+		s.tick(11 * time.Second)
+	}
+	if n := strings.Count(s.text.String(), "flow #1"); n != 1 {
+		t.Errorf("%d reports of a connection that did nothing, want 1:\n%s", n, s.text.String())
+	}
+	k.sent("hello").received("hello").sent("hello") // the last tells that the first was acknowledged
+	s.tick(11 * time.Second)
+	if n := strings.Count(s.text.String(), "flow #1"); n != 2 {
+		t.Errorf("%d reports once something has passed, want 2:\n%s", n, s.text.String())
+	}
+}

@@ -148,10 +148,14 @@ func near(kernel, seen uint64) uint64 {
 	return kernel
 }
 
-// report tells of a connection that goes on.
+// report tells of a connection that goes on, unless nothing has passed since the last report.
 func (c *Conn) report(now time.Duration) {
 	c.lastReport = now
-	if c.established || c.midStream {
+	sent, received := c.totals()
+	was := c.reported
+	idle := was.any && was.sent == sent && was.received == received && was.segsOut == c.segsOut && was.segsIn == c.segsIn &&
+		was.retransmits == c.facts.Retransmits
+	if !idle && (c.established || c.midStream) {
 		c.flow(now, ending{state: model.FlowActive}, false)
 	}
 }
