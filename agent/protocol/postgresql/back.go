@@ -280,10 +280,18 @@ func (c *conn) failure(body []byte) {
 
 // ready takes a ReadyForQuery: it ends the requests up to the next Sync.
 func (c *conn) ready(f *protocol.Frame) {
+	skips := false // an error behind which the server passes over everything but a Sync
 	for first := true; ; first = false {
 		e := c.queue.Front()
 		if e == nil {
 			return
+		}
+		if simple := e.command == commandQuery || e.command == commandFunction; simple && skips {
+			e.end, e.skipped = f.End, true
+			c.finish()
+			continue
+		} else if !simple {
+			skips = skips || e.failed && e.syncs == 0
 		}
 		if !first { // behind an error, or a Sync that was not seen
 			e.end = f.End

@@ -304,6 +304,10 @@ func TestStatements(t *testing.T) {
 			resp(parsed, bound, complete("SELECT 0"), idle)},
 			"Execute [SELECT $1] rows=1 ok\nExecute [SELECT $1] error 22012 division_by_zero\nExecute [SELECT $1] incomplete skipped\n" +
 				"Execute [SELECT $2] rows=0 ok"},
+		{"an error skips a query that comes before the sync", []step{
+			req(parse("", "SELECT $1"), bind("", ""), execute(""), query("SELECT a"), syncing), resp(parsed, errorResponse("ERROR", "22012"), idle),
+			req(query("SELECT b")), resp(columns, row("1"), complete("SELECT 1"), idle)},
+			"Execute [SELECT $1] error 22012 division_by_zero\nQuery [SELECT a] incomplete skipped\nQuery [SELECT b] rows=1 ok"},
 		{"an error at the commit belongs to the last execute", []step{
 			req(parse("", "INSERT INTO t VALUES ($1)"), bind("", ""), execute(""), syncing),
 			resp(parsed, bound, complete("INSERT 0 1"), errorResponse("ERROR", "23503"), idle)},
