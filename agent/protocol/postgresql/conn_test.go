@@ -337,6 +337,8 @@ func TestStatements(t *testing.T) {
 			req(parse("a", "SELECT $1"), parse("b", "SELECT $2"), bind("p", "a"), bind("q", "b"), execute("p"), execute("q"), syncing),
 			resp(parsed, parsed, bound, bound, complete("SELECT 0"), complete("SELECT 0"), idle)},
 			"Execute [SELECT $1] rows=0 ok\nExecute [SELECT $2] rows=0 ok"},
+		{"a sync alone that fails is one", []step{req(query("BEGIN")), resp(complete("BEGIN"), idle), req(syncing), resp(errorResponse("ERROR", "23503"), idle)},
+			"Query [BEGIN] ok\nSync error 23503 foreign_key_violation"},
 		{"a sync alone is no request", []step{
 			req(query("SELECT 1")), resp(columns, row("1"), complete("SELECT 1"), idle), req(syncing), resp(idle),
 			req(query("SELECT a")), resp(columns, row("1"), complete("SELECT 1"), idle)},

@@ -20,7 +20,8 @@
 //     so that Parse, Bind, Execute is one; it ends with its CommandComplete, EmptyQueryResponse or PortalSuspended, the last
 //     one before a Sync with ReadyForQuery. The Sync belongs to it.
 //   - What comes between two Syncs without an Execute is one request, called after its most telling message: Parse, else
-//     Describe, Bind, Close. So is what a Flush ends, when the answer comes before the client goes on. A Sync alone is none.
+//     Describe, Bind, Close. So is what a Flush ends, when the answer comes before the client goes on. A Sync alone is none,
+//     unless it fails.
 //   - FunctionCall.
 //
 // COPY belongs to the request that began it: data in both directions is counted. What an error made the server skip up to

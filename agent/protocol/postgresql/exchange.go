@@ -32,6 +32,7 @@ const (
 	commandDescribe = "Describe"
 	commandBind     = "Bind"
 	commandClose    = "Close"
+	commandSync     = "Sync" // alone, reported when it fails
 )
 
 // exchange is a request that waits for its answer.

@@ -307,7 +307,7 @@ func (c *conn) sync(f *protocol.Frame) {
 		c.lead.extend(f)
 		c.endLead()
 	default: // the Executes before have been answered, or there was nothing
-		e := c.begun("")
+		e := c.begun(commandSync)
 		e.syncs, e.silent = 1, true
 		e.extend(f)
 		c.push(e)
