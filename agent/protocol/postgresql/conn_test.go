@@ -316,6 +316,21 @@ func TestStatements(t *testing.T) {
 			req(parse("", "SELECT $1"), bind("", ""), execute(""), syncing), resp(parsed, bound, row("1"), row("2"), suspended, ready("T")),
 			req(execute(""), syncing), resp(row("3"), complete("SELECT 1"), ready("T"))},
 			"Execute [SELECT $1] rows=2 ok\nExecute [SELECT $1] rows=1 ok"},
+		{"named portals", []step{
+			req(parse("a", "SELECT $1"), parse("b", "SELECT $2"), bind("p", "a"), bind("q", "b"), execute("p"), execute("q"), syncing),
+			resp(parsed, parsed, bound, bound, complete("SELECT 0"), complete("SELECT 0"), idle)},
+			"Execute [SELECT $1] rows=0 ok\nExecute [SELECT $2] rows=0 ok"},
+		{"a sync alone that fails is one", []step{req(query("BEGIN")), resp(complete("BEGIN"), idle), req(syncing), resp(errorResponse("ERROR", "23503"), idle)},
+			"Query [BEGIN] ok\nSync error 23503 foreign_key_violation"},
+		{"a sync alone is no request", []step{
+			req(query("SELECT 1")), resp(columns, row("1"), complete("SELECT 1"), idle), req(syncing), resp(idle),
+			req(query("SELECT a")), resp(columns, row("1"), complete("SELECT 1"), idle)},
+			"Query [SELECT ?] rows=1 ok\nQuery [SELECT a] rows=1 ok"},
+	})
+}
+
+func TestFlushes(t *testing.T) {
+	check(t, []conversation{
 		{"a flush whose answer is waited for ends a request", []step{
 			req(parse("", "SELECT $1"), describe("S", ""), flushing), resp(parsed, message('t', int16s(0)), noData),
 			req(bind("", ""), execute(""), syncing), resp(bound, row("1"), complete("SELECT 1"), idle)},
@@ -333,16 +348,6 @@ func TestStatements(t *testing.T) {
 			req(query("COPY t FROM STDIN")), resp(message('G', "\x00", int16s(1), int16s(0))),
 			req(message('d', "1\n"), message('c')), resp(complete("COPY 1"), idle)},
 			"Parse [SELECT a] ok\nQuery [COPY t FROM STDIN] rows=1 affected ok"},
-		{"named portals", []step{
-			req(parse("a", "SELECT $1"), parse("b", "SELECT $2"), bind("p", "a"), bind("q", "b"), execute("p"), execute("q"), syncing),
-			resp(parsed, parsed, bound, bound, complete("SELECT 0"), complete("SELECT 0"), idle)},
-			"Execute [SELECT $1] rows=0 ok\nExecute [SELECT $2] rows=0 ok"},
-		{"a sync alone that fails is one", []step{req(query("BEGIN")), resp(complete("BEGIN"), idle), req(syncing), resp(errorResponse("ERROR", "23503"), idle)},
-			"Query [BEGIN] ok\nSync error 23503 foreign_key_violation"},
-		{"a sync alone is no request", []step{
-			req(query("SELECT 1")), resp(columns, row("1"), complete("SELECT 1"), idle), req(syncing), resp(idle),
-			req(query("SELECT a")), resp(columns, row("1"), complete("SELECT 1"), idle)},
-			"Query [SELECT ?] rows=1 ok\nQuery [SELECT a] rows=1 ok"},
 	})
 }
 
