@@ -173,3 +173,14 @@ func TestIdleConnectionIsReportedOnce(t *testing.T) {
 		t.Errorf("%d reports once something has passed, want 2:\n%s", n, s.text.String())
 	}
 }
+
+func TestRequestBehindALostAnswerOfAJoinedConnectionIsSeen(t *testing.T) {
+	s := newScript(conn.Default())
+	s.quiet = true
+	k := s.sock("10.0.0.1:40000", "10.0.0.2:80")
+	k.sent("the rest of a body").lostReceived("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	k.sent("GET /a HTTP/1.1\r\nHost: b\r\n\r\n").received("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	if n := strings.Count(s.text.String(), "GET /a"); n != 1 {
+		t.Errorf("%d requests, want 1:\n%s", n, s.text.String())
+	}
+}

@@ -144,8 +144,12 @@ func (c *Conn) catchUp(s *event.Segment, d, o *direction) {
 	if lost && !d.stream.Started() {
 		d.stream.StartAt(s.Seq - lostAtLeast)
 	}
-	if s.OtherNext != 0 && lost && d.stream.Started() && !o.stream.Started() {
-		o.stream.StartAt(s.OtherNext - lostAtLeast)
+	if s.OtherNext != 0 && d.stream.Started() && !o.stream.Started() {
+		if lost {
+			o.stream.StartAt(s.OtherNext - lostAtLeast)
+		} else if s.Hdr.Flags&event.SegmentTurn != 0 { // the other side spoke in between: without a byte of it this were no turn
+			o.stream.StartAt(s.OtherNext - 1)
+		}
 	}
 	if s.Hdr.Flags&event.SegmentAhead == 0 && d.stream.Started() {
 		c.gaps(s, d, o, at)
