@@ -239,7 +239,7 @@ func TestProcessThatExitsMidRequestLeavesItIncomplete(t *testing.T) {
 					got[e.Role+" "+e.Attributes.Path+" "+e.Outcome]++
 				}
 			}
-			if got["client /sleep/1000 incomplete"] != n || got["server /sleep/1000 incomplete"] != n || len(got) != 2 {
+			if got["client /sleep/3000 incomplete"] != n || got["server /sleep/3000 incomplete"] != n || len(got) != 2 {
 				t.Errorf("%d requests were cut off, reported %v", n, got)
 			}
 		})
@@ -255,9 +255,9 @@ func exitMidRequest(t *testing.T, l *lab, s *apps.Server, dies string, n int) {
 			t.Error(err)
 			return
 		}
-		wg.Go(func() { _, _ = c.Do("GET", "/sleep/1000", 0) })
+		wg.Go(func() { _, _ = c.Do("GET", "/sleep/3000", 0) })
 		if dies == "client" {
-			time.Sleep(250 * time.Millisecond) // the interpreter starts and sends
+			time.Sleep(time.Second) // the interpreter starts and sends, on a busy machine too
 			c.Kill()
 		}
 	}
@@ -265,7 +265,7 @@ func exitMidRequest(t *testing.T, l *lab, s *apps.Server, dies string, n int) {
 		time.Sleep(500 * time.Millisecond)
 		s.Kill()
 	} else {
-		time.Sleep(1200 * time.Millisecond)
+		time.Sleep(3200 * time.Millisecond)
 	}
 	wg.Wait()
 }

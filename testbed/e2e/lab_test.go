@@ -152,9 +152,14 @@ func compare(t testing.TB, want harness.Counts, events []harness.Event) {
 	t.Helper()
 	if d := harness.Diff(want, harness.CountRequests(events)); d != "" {
 		t.Error(d)
+		incomplete := 0
 		for i := range events {
-			if events[i].Type == "lost" {
-				t.Log(&events[i])
+			e := &events[i]
+			if e.Outcome == "incomplete" {
+				incomplete++
+			}
+			if e.Type == "lost" || e.Outcome == "incomplete" && incomplete <= 3 {
+				t.Log(e)
 			}
 		}
 	}
