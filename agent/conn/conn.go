@@ -162,7 +162,20 @@ func (c *Conn) catchUp(s *event.Segment, d, o *direction) {
 		}
 		o.stream.Acked(s.OtherNext, at, o)
 	default:
+		c.arrived(s, o)
 		o.stream.Reached(s.OtherNext, at, o)
+	}
+}
+
+// arrived fills holes that TCP says are none: by its count of bytes in order, which comes with what the socket sends, all of
+// them have arrived, so their record would have come before this one. Two CPUs that receive one direction at once can take
+// a late segment for one that was seen before.
+func (c *Conn) arrived(s *event.Segment, o *direction) {
+	if s.Dir != event.DirSent || c.midStream || s.Lost > 0 {
+		return
+	}
+	if _, waits := o.stream.Waiting(); waits && s.BytesReceived > o.stream.Position() {
+		o.stream.Acked(o.stream.SeqAt(s.BytesReceived), event.Time(&s.Hdr), o)
 	}
 }
 

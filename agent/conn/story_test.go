@@ -239,6 +239,13 @@ var stories = map[string]func(*script){
 		s.tick(2 * time.Second)
 		k.sent(getB).received(status).close(stFinWait2, 0)
 	},
+	"an answer whose first half came late and left no record": func(s *script) {
+		k := client(s).sent(getC).received(ok).sent(get)
+		k.dirs[1].next += 20
+		k.got += 20
+		k.segment(event.DirReceived, part{head: ok[20:], flags: event.SegmentAhead})
+		k.sent(getB).received(status).close(stFinWait2, 0)
+	},
 	"pipelined": func(s *script) {
 		client(s).sent(get+getB).sent(getC).received(ok).received(status+failed).close(stFinWait2, 0)
 	},

@@ -34,7 +34,8 @@ func main() {
 	rec := &recorder{out: json.NewEncoder(os.Stdout)}
 	var wg sync.WaitGroup
 	for range *conns {
-		cc, err := grpc.NewClient("passthrough:///"+*addr, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithStatsHandler(rec))
+		cc, err := grpc.NewClient("passthrough:///"+*addr, grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithStatsHandler(rec), grpc.WithUnaryInterceptor(rec.unary))
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 )
@@ -30,6 +31,9 @@ type progress struct {
 	method         string
 	begun          atomic.Bool
 	sent, received atomic.Int64
+
+	unary bool // its end waits in end for the error that the caller gets
+	end   *stats.End
 }
 
 type progressKey struct{}
@@ -40,9 +44,27 @@ type recorder struct {
 	out *json.Encoder
 }
 
+// unaryKey finds the progress of a unary call, which unary makes before TagRPC is asked.
+type unaryKey struct{}
+
+// unary is a grpc.UnaryClientInterceptor. It prints unary calls by the error that the caller gets: a server that refuses a call
+// before the request is sent leaves none in stats.End.
+func (r *recorder) unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	p := &progress{method: strings.TrimPrefix(method, "/"), unary: true}
+	err := invoke(context.WithValue(ctx, unaryKey{}, p), method, req, reply, cc, opts...)
+	if p.end != nil {
+		r.print(p, p.end, err)
+	}
+	return err
+}
+
 // TagRPC implements stats.Handler.
 func (r *recorder) TagRPC(ctx context.Context, info *stats.RPCTagInfo) context.Context {
-	return context.WithValue(ctx, progressKey{}, &progress{method: strings.TrimPrefix(info.FullMethodName, "/")})
+	p, ok := ctx.Value(unaryKey{}).(*progress)
+	if !ok {
+		p = &progress{method: strings.TrimPrefix(info.FullMethodName, "/")}
+	}
+	return context.WithValue(ctx, progressKey{}, p)
 }
 
 // HandleRPC implements stats.Handler.
@@ -56,15 +78,19 @@ func (r *recorder) HandleRPC(ctx context.Context, event stats.RPCStats) {
 	case *stats.InPayload:
 		p.received.Add(1)
 	case *stats.End:
-		r.print(p, e)
+		if p.unary {
+			p.end = e
+			return
+		}
+		r.print(p, e, e.Error)
 	}
 }
 
-func (r *recorder) print(p *progress, e *stats.End) {
-	s := status.Convert(e.Error)
+func (r *recorder) print(p *progress, e *stats.End, err error) {
+	s := status.Convert(err)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	err := r.out.Encode(call{
+	err = r.out.Encode(call{
 		Method: p.method, Status: int(s.Code()), Message: s.Message(), Begun: p.begun.Load(), Sent: p.sent.Load(),
 		Received: p.received.Load(), DurationNS: e.EndTime.Sub(e.BeginTime).Nanoseconds(),
 	})
