@@ -54,10 +54,11 @@ It can be read up to the point where a disk was full or a power failure struck. 
 	fl.StringVar(&f.maxSize, "max-size", "", "stop when the file has this size: bytes, or with k, M or G")
 	fl.BoolVar(&f.force, "force", false, "overwrite the file if it exists")
 	fl.BoolVar(&f.quiet, "quiet", false, "no notes on stderr")
+	only := map[string]string{"port": "only connections with this port at either end", "pid": "only sockets of this process"}
 	for _, d := range filter.Flags() {
-		if d.Name == "port" || d.Name == "pid" {
+		if usage := only[d.Name]; usage != "" { // what the kernel can leave out: the other filters are for --read
 			name := d.Name
-			fl.Var(argument{func(v string) error { return f.filters.Set(name, v) }, "value"}, name, "only "+d.Usage+" ("+d.Accepts+")")
+			fl.Var(argument{func(v string) error { return f.filters.Set(name, v) }, "value"}, name, usage+" ("+d.Accepts+")")
 		}
 	}
 	return cmd
