@@ -105,6 +105,7 @@ fuzz: ## every fuzz target in turn, T each: make fuzz T=30s
 .PHONY: corpora
 corpora: ## what sonde says of captures by other projects against what those say, as a table ($$SONDE_CORPORA)
 	@cd testbed/corpora && $(GO) test -count=1
+	@$(GO) test -count=1 -v -run FixturesOfLLHTTP ./agent/protocol/http1 | sed -n 's/^ *corpus_test.go:[0-9]*: \(.*agree with llhttp.*\)/\1/p; /^FAIL/p'
 
 .PHONY: bench
 bench: ## what sonde costs the observed server, as ratios in one interleaved run (root)
