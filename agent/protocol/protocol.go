@@ -70,6 +70,18 @@ const (
 	FitNo              // not this protocol
 )
 
+// Yes says that the bytes are this protocol, unless it is decided.
+func (f *Fit) Yes() { f.decide(FitYes) }
+
+// No says that they are not, unless it is decided.
+func (f *Fit) No() { f.decide(FitNo) }
+
+func (f *Fit) decide(to Fit) {
+	if *f == FitOpen {
+		*f = to
+	}
+}
+
 // Close says how a connection ended.
 type Close struct {
 	Time   time.Duration

@@ -115,7 +115,7 @@ func (c *conn) takeBack(f *protocol.Frame) {
 	}
 	if seq != e.seq && (!c.compressed || seq != c.back.frameSeq) {
 		if c.fit == protocol.FitOpen && !c.joined {
-			c.fitNo()
+			c.fit.No()
 		}
 		c.back.packets.Lose()
 		return
@@ -146,7 +146,7 @@ func (c *conn) greeting(f *protocol.Frame, p []byte) {
 			c.system = "mariadb"
 		}
 		c.phase = phaseLogin
-		c.fitYes()
+		c.fit.Yes()
 	}
 }
 
@@ -169,7 +169,7 @@ func (c *conn) answer(e *exchange, p []byte, size uint64) {
 		c.finish()
 		return
 	}
-	c.fitYes()
+	c.fit.Yes()
 	switch e.reading {
 	case readFirst:
 		c.first(e, p, size)

@@ -186,7 +186,7 @@ func (c *conn) settle(d protocol.Dir, guess protocol.Guess, n int) {
 	switch guess {
 	case protocol.GuessNo, protocol.GuessMaybe:
 		if c.passing = true; c.strange >= maxStrange {
-			c.fitNo()
+			c.fit.No()
 		}
 		c.strange++
 		return
@@ -268,21 +268,9 @@ func (c *conn) Release() {
 	}
 }
 
-func (c *conn) fitYes() {
-	if c.fit == protocol.FitOpen {
-		c.fit = protocol.FitYes
-	}
-}
-
-func (c *conn) fitNo() {
-	if c.fit == protocol.FitOpen {
-		c.fit = protocol.FitNo
-	}
-}
-
 // refuse is asked when bytes are not what they should be: then the guess was wrong, as long as nothing has confirmed it.
 func (c *conn) refuse() bool {
-	c.fitNo()
+	c.fit.No()
 	return c.fit == protocol.FitNo
 }
 
@@ -292,7 +280,7 @@ func (c *conn) begin(d protocol.Dir, t time.Duration) {
 		c.started, c.last, c.passing = true, d, false
 		if len(c.undecided) > 0 {
 			c.undecided = c.undecided[:0]
-			c.fitNo()
+			c.fit.No()
 		}
 		if !c.known {
 			c.tellAll(d.Other(), protocol.FillZero)

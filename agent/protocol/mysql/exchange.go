@@ -114,7 +114,7 @@ func (c *conn) statementID(id uint32) string {
 
 // emit reports e, as incomplete when there is a reason.
 func (c *conn) emit(e *exchange, reason string, end time.Duration) {
-	c.fitYes()
+	c.fit.Yes()
 	c.db = model.DB{
 		System: c.system, Command: e.command, Operation: e.operation, Namespace: c.database, Summary: e.summary, Query: e.text,
 		Procedure: e.procedure, QueryCut: e.cut, Status: e.status, Message: e.name, User: e.user, Collection: e.collection,
@@ -154,7 +154,7 @@ func (c *conn) oneWay(e *exchange) {
 		Protocol: model.ProtocolMySQL, Role: protocol.RoleOf(c.client), OneWay: true,
 		Start: e.start, RequestEnd: e.requestEnd, End: e.requestEnd, RequestBytes: e.sent, DB: &c.db,
 	}
-	c.fitYes()
+	c.fit.Yes()
 	c.env.Emit(&c.request)
 }
 

@@ -186,7 +186,7 @@ func lenenc(p []byte) (n uint64, rest []byte, ok bool) {
 
 // encrypt hands the connection to the TLS parser.
 func (c *conn) encrypt() {
-	c.fitYes()
+	c.fit.Yes()
 	c.phase = phaseOver
 	c.front.packets.Lose()
 	c.inner = c.env.Open("tls", protocol.Start{Client: c.client, Base: c.pos})

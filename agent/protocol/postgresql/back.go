@@ -25,7 +25,7 @@ func (c *conn) feedBack(p []byte, t time.Duration) {
 		return
 	}
 	if c.fit == protocol.FitOpen {
-		c.fitNo()
+		c.fit.No()
 		return
 	}
 	c.lost()
@@ -95,11 +95,11 @@ func (c *conn) takeBack(f *protocol.Frame) {
 	body := f.Head[min(len(f.Head), header):]
 	kind := f.Head[0]
 	if backMessage(f.Head, f.Whole) == protocol.Invalid && c.fit == protocol.FitOpen {
-		c.fitNo()
+		c.fit.No()
 		return
 	}
 	if e != nil || kind == 'Z' {
-		c.fitYes()
+		c.fit.Yes()
 	}
 	if kind == 'S' {
 		c.parameter(body)
@@ -150,7 +150,7 @@ func (c *conn) takeBack(f *protocol.Frame) {
 
 // encryption takes the one byte that answers SSLRequest and GSSENCRequest.
 func (c *conn) encryption(e *exchange, f *protocol.Frame) {
-	c.fitYes()
+	c.fit.Yes()
 	e.answer(f)
 	tls, accepted := e.command == commandSSL, f.Head[0] != 'N'
 	c.finish()

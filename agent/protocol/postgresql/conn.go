@@ -155,7 +155,7 @@ func (c *conn) decide(d protocol.Dir, p []byte, t time.Duration) {
 			c.strange++
 			return
 		}
-		c.fitNo()
+		c.fit.No()
 		return
 	case protocol.GuessResponse:
 		client = d.Other()
@@ -236,25 +236,13 @@ func (c *conn) Release() {
 	}
 }
 
-func (c *conn) fitYes() {
-	if c.fit == protocol.FitOpen {
-		c.fit = protocol.FitYes
-	}
-}
-
-func (c *conn) fitNo() {
-	if c.fit == protocol.FitOpen {
-		c.fit = protocol.FitNo
-	}
-}
-
 // begin notices a new turn.
 func (c *conn) begin(d protocol.Dir, t time.Duration) {
 	if !c.started || c.last != d {
 		c.started, c.last, c.passing = true, d, false
 		if len(c.undecided) > 0 {
 			c.undecided = c.undecided[:0]
-			c.fitNo()
+			c.fit.No()
 		}
 		if !c.known {
 			c.tellAll(d.Other(), protocol.FillZero)

@@ -159,7 +159,7 @@ func (c *conn) giveUp(reason string, at time.Duration) {
 
 // emit reports e, as incomplete when there is a reason.
 func (c *conn) emit(e *exchange, reason string, end time.Duration) {
-	c.fitYes()
+	c.fit.Yes()
 	c.db = model.DB{
 		System: c.system, Command: e.command, Namespace: c.database, Summary: e.summary, Query: e.text, Procedure: e.procedure,
 		QueryCut: e.cut, Statement: e.name, Status: e.status, Message: e.condition, User: e.user,
@@ -186,7 +186,7 @@ func (c *conn) emit(e *exchange, reason string, end time.Duration) {
 
 // oneWay reports a message that has no answer.
 func (c *conn) oneWay(command string, f *protocol.Frame) {
-	c.fitYes()
+	c.fit.Yes()
 	c.db = model.DB{System: c.system, Command: command, Namespace: c.database}
 	c.request = model.Request{
 		Protocol: model.ProtocolPostgreSQL, Role: protocol.RoleOf(c.client), OneWay: true,

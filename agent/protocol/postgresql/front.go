@@ -21,7 +21,7 @@ func (c *conn) feedFront(p []byte, t time.Duration) {
 	c.front.Feed(p, t)
 	if !lost && c.front.Lost() {
 		if c.fit == protocol.FitOpen {
-			c.fitNo()
+			c.fit.No()
 			return
 		}
 		c.lost()
@@ -109,7 +109,7 @@ func (c *conn) startup(f *protocol.Frame) {
 		c.readParameters(f.Head[8:])
 		e.user = c.user
 		c.phase = phaseMessages
-		c.fitYes()
+		c.fit.Yes()
 	}
 	c.endGroup()
 	c.push(e)
