@@ -13,6 +13,14 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type connGoOffsets struct {
+	_          structs.HostLayout
+	Goid       uint32
+	ParentGoid uint32
+	StartPc    uint32
+	Pad        uint32
+}
+
 type connScopeKey struct {
 	_     structs.HostLayout
 	Value uint64
@@ -28,6 +36,7 @@ const (
 	connMapCounters      = "counters"
 	connMapDrops         = "drops"
 	connMapEvents        = "events"
+	connMapGoPrograms    = "go_programs"
 	connMapScope         = "scope"
 	connProgConnRecvFe   = "conn_recv_fe"
 	connProgConnRecvKp   = "conn_recv_kp"
@@ -103,11 +112,12 @@ type connProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type connMapSpecs struct {
-	Actors   *ebpf.MapSpec `ebpf:"actors"`
-	Counters *ebpf.MapSpec `ebpf:"counters"`
-	Drops    *ebpf.MapSpec `ebpf:"drops"`
-	Events   *ebpf.MapSpec `ebpf:"events"`
-	Scope    *ebpf.MapSpec `ebpf:"scope"`
+	Actors     *ebpf.MapSpec `ebpf:"actors"`
+	Counters   *ebpf.MapSpec `ebpf:"counters"`
+	Drops      *ebpf.MapSpec `ebpf:"drops"`
+	Events     *ebpf.MapSpec `ebpf:"events"`
+	GoPrograms *ebpf.MapSpec `ebpf:"go_programs"`
+	Scope      *ebpf.MapSpec `ebpf:"scope"`
 }
 
 // connVariableSpecs contains global variables before they are loaded into the kernel.
@@ -138,11 +148,12 @@ func (o *connObjects) Close() error {
 //
 // It can be passed to loadConnObjects or ebpf.CollectionSpec.LoadAndAssign.
 type connMaps struct {
-	Actors   *ebpf.Map `ebpf:"actors"`
-	Counters *ebpf.Map `ebpf:"counters"`
-	Drops    *ebpf.Map `ebpf:"drops"`
-	Events   *ebpf.Map `ebpf:"events"`
-	Scope    *ebpf.Map `ebpf:"scope"`
+	Actors     *ebpf.Map `ebpf:"actors"`
+	Counters   *ebpf.Map `ebpf:"counters"`
+	Drops      *ebpf.Map `ebpf:"drops"`
+	Events     *ebpf.Map `ebpf:"events"`
+	GoPrograms *ebpf.Map `ebpf:"go_programs"`
+	Scope      *ebpf.Map `ebpf:"scope"`
 }
 
 func (m *connMaps) Close() error {
@@ -151,6 +162,7 @@ func (m *connMaps) Close() error {
 		m.Counters,
 		m.Drops,
 		m.Events,
+		m.GoPrograms,
 		m.Scope,
 	)
 }

@@ -38,6 +38,14 @@ type packetFlowValue struct {
 	FirstDir    uint8
 }
 
+type packetGoOffsets struct {
+	_          structs.HostLayout
+	Goid       uint32
+	ParentGoid uint32
+	StartPc    uint32
+	Pad        uint32
+}
+
 type packetScopeKey struct {
 	_     structs.HostLayout
 	Value uint64
@@ -52,6 +60,7 @@ const (
 	packetMapCounters        = "counters"
 	packetMapEvents          = "events"
 	packetMapFlows           = "flows"
+	packetMapGoPrograms      = "go_programs"
 	packetMapScope           = "scope"
 	packetProgPacketEgress   = "packet_egress"
 	packetProgPacketIngress  = "packet_ingress"
@@ -109,10 +118,11 @@ type packetProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type packetMapSpecs struct {
-	Counters *ebpf.MapSpec `ebpf:"counters"`
-	Events   *ebpf.MapSpec `ebpf:"events"`
-	Flows    *ebpf.MapSpec `ebpf:"flows"`
-	Scope    *ebpf.MapSpec `ebpf:"scope"`
+	Counters   *ebpf.MapSpec `ebpf:"counters"`
+	Events     *ebpf.MapSpec `ebpf:"events"`
+	Flows      *ebpf.MapSpec `ebpf:"flows"`
+	GoPrograms *ebpf.MapSpec `ebpf:"go_programs"`
+	Scope      *ebpf.MapSpec `ebpf:"scope"`
 }
 
 // packetVariableSpecs contains global variables before they are loaded into the kernel.
@@ -143,10 +153,11 @@ func (o *packetObjects) Close() error {
 //
 // It can be passed to loadPacketObjects or ebpf.CollectionSpec.LoadAndAssign.
 type packetMaps struct {
-	Counters *ebpf.Map `ebpf:"counters"`
-	Events   *ebpf.Map `ebpf:"events"`
-	Flows    *ebpf.Map `ebpf:"flows"`
-	Scope    *ebpf.Map `ebpf:"scope"`
+	Counters   *ebpf.Map `ebpf:"counters"`
+	Events     *ebpf.Map `ebpf:"events"`
+	Flows      *ebpf.Map `ebpf:"flows"`
+	GoPrograms *ebpf.Map `ebpf:"go_programs"`
+	Scope      *ebpf.Map `ebpf:"scope"`
 }
 
 func (m *packetMaps) Close() error {
@@ -154,6 +165,7 @@ func (m *packetMaps) Close() error {
 		m.Counters,
 		m.Events,
 		m.Flows,
+		m.GoPrograms,
 		m.Scope,
 	)
 }

@@ -38,6 +38,14 @@ type payloadFlowValue struct {
 	FirstDir    uint8
 }
 
+type payloadGoOffsets struct {
+	_          structs.HostLayout
+	Goid       uint32
+	ParentGoid uint32
+	StartPc    uint32
+	Pad        uint32
+}
+
 type payloadScopeKey struct {
 	_     structs.HostLayout
 	Value uint64
@@ -140,6 +148,7 @@ type payloadWalks struct {
 const (
 	payloadMapCounters           = "counters"
 	payloadMapEvents             = "events"
+	payloadMapGoPrograms         = "go_programs"
 	payloadMapScope              = "scope"
 	payloadMapSockFlows          = "sock_flows"
 	payloadMapSocks              = "socks"
@@ -213,12 +222,13 @@ type payloadProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type payloadMapSpecs struct {
-	Counters  *ebpf.MapSpec `ebpf:"counters"`
-	Events    *ebpf.MapSpec `ebpf:"events"`
-	Scope     *ebpf.MapSpec `ebpf:"scope"`
-	SockFlows *ebpf.MapSpec `ebpf:"sock_flows"`
-	Socks     *ebpf.MapSpec `ebpf:"socks"`
-	Walks     *ebpf.MapSpec `ebpf:"walks"`
+	Counters   *ebpf.MapSpec `ebpf:"counters"`
+	Events     *ebpf.MapSpec `ebpf:"events"`
+	GoPrograms *ebpf.MapSpec `ebpf:"go_programs"`
+	Scope      *ebpf.MapSpec `ebpf:"scope"`
+	SockFlows  *ebpf.MapSpec `ebpf:"sock_flows"`
+	Socks      *ebpf.MapSpec `ebpf:"socks"`
+	Walks      *ebpf.MapSpec `ebpf:"walks"`
 }
 
 // payloadVariableSpecs contains global variables before they are loaded into the kernel.
@@ -262,18 +272,20 @@ func (o *payloadObjects) Close() error {
 //
 // It can be passed to loadPayloadObjects or ebpf.CollectionSpec.LoadAndAssign.
 type payloadMaps struct {
-	Counters  *ebpf.Map `ebpf:"counters"`
-	Events    *ebpf.Map `ebpf:"events"`
-	Scope     *ebpf.Map `ebpf:"scope"`
-	SockFlows *ebpf.Map `ebpf:"sock_flows"`
-	Socks     *ebpf.Map `ebpf:"socks"`
-	Walks     *ebpf.Map `ebpf:"walks"`
+	Counters   *ebpf.Map `ebpf:"counters"`
+	Events     *ebpf.Map `ebpf:"events"`
+	GoPrograms *ebpf.Map `ebpf:"go_programs"`
+	Scope      *ebpf.Map `ebpf:"scope"`
+	SockFlows  *ebpf.Map `ebpf:"sock_flows"`
+	Socks      *ebpf.Map `ebpf:"socks"`
+	Walks      *ebpf.Map `ebpf:"walks"`
 }
 
 func (m *payloadMaps) Close() error {
 	return _PayloadClose(
 		m.Counters,
 		m.Events,
+		m.GoPrograms,
 		m.Scope,
 		m.SockFlows,
 		m.Socks,

@@ -90,6 +90,10 @@ type Messaging struct {
 	QoS           int // MQTT, -1 elsewhere
 	PacketID      int // MQTT, 0 when none
 	Error         string
+
+	// Headers are the fields of each message that may carry trace context: at most MaxMessages of at most MaxFields. nil when
+	// no message had any.
+	Headers [][]Field
 }
 
 // WebSocket is the detail of a WebSocket session (RFC 6455), which is one request from the upgrade to the close.
@@ -120,6 +124,15 @@ type TLS struct {
 	AlertFrom   string // "client" or "server"
 	QUICVersion string // "1", "2", "draft-29"; "" for TLS over TCP
 }
+
+// MaxFields bounds the fields of a request, or of a message, that may carry trace context; MaxField the bytes of a value.
+const (
+	MaxFields = 16
+	MaxField  = 1024
+)
+
+// MaxMessages bounds the messages of one request whose fields are kept, as OpenTelemetry bounds the links of a span.
+const MaxMessages = 128
 
 // MaxText bounds a query text or message that is kept, in bytes.
 const MaxText = 4096

@@ -2,6 +2,8 @@
 
 package model
 
+import "time"
+
 // Metric identifies a metric without naming it: the names, units and descriptions are in exporters/semconv.
 type Metric uint8
 
@@ -83,7 +85,8 @@ type Label struct {
 
 // Snapshot is a copy of all metrics at one moment. It belongs to the caller and nobody changes it afterwards.
 type Snapshot struct {
-	Families []Family // ascending by Metric, each at most once, none empty
+	Time     time.Duration // since boot: of the last event or tick
+	Families []Family      // ascending by Metric, each at most once, none empty
 }
 
 // Family holds the series of one metric. No two of them have equal labels.
@@ -97,6 +100,9 @@ type Series struct {
 	Labels    []Label
 	Value     float64    // in the metric's unit; counters count from the start of the series
 	Histogram *Histogram // nil unless the metric is a histogram, Value is unused then
+
+	// Start is when the series began to count, since boot. It changes when a series was forgotten and comes back.
+	Start time.Duration
 }
 
 // Histogram counts values in buckets with explicit upper bounds.
@@ -104,6 +110,30 @@ type Histogram struct {
 	Bounds []float64 // inclusive upper bounds, ascending; shared, never change them
 	Counts []uint64  // one for each bound and one for what is above the last; not cumulative
 	Sum    float64   // of all values
+
+	// Exponential holds the same values in buckets of equal relative width, nil where they are not kept.
+	Exponential *Exponential
+	// Exemplars are requests that stand for the values: at most one for each bucket of Counts, in their order. Only sampled
+	// spans are (OTEL_METRICS_EXEMPLAR_FILTER trace_based).
+	Exemplars []Exemplar
+}
+
+// Exponential is OpenTelemetry's exponential histogram and Prometheus's native histogram: bucket i of Counts holds the values
+// in (2^((Offset+i)/2^Scale), 2^((Offset+i+1)/2^Scale)]. There are no negative values.
+type Exponential struct {
+	Scale     int8
+	Offset    int32
+	Counts    []uint64
+	ZeroCount uint64 // values of 0
+	Min, Max  float64
+}
+
+// Exemplar is one request that a histogram counted.
+type Exemplar struct {
+	Value   float64
+	Time    time.Duration // end of the request, since boot
+	TraceID TraceID
+	SpanID  SpanID
 }
 
 // Count returns the number of values observed.

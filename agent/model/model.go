@@ -140,6 +140,10 @@ type Request struct {
 	ResponseBytes uint64
 	TCP           TCPFacts
 
+	Begun  uint64  // what protocol.Env.Begin returned for this request, 0 when it was not called
+	Fields []Field // that may carry trace context, at most MaxFields; nil when there are none
+	Span   Span
+
 	// The detail, by protocol; the others are nil. Protocols that the conventions describe with the same words share a type.
 	HTTP      *HTTP      // ProtocolHTTP, ProtocolGRPC
 	RPC       *RPC       // ProtocolGRPC

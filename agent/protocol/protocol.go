@@ -142,6 +142,11 @@ type Env struct {
 	// bytes. The result is nil when there is no parser.
 	Open func(name string, s Start) Parser
 
+	// Begin tells that a request began whose head was read, and returns what its Request.Begun must say; nil when nobody
+	// traces. Parsers call it for requests that others may be the consequence of, so that causes are known before effects:
+	// HTTP/1 and HTTP/2. A request that was begun and is never emitted does no harm.
+	Begin func(b Begin) uint64
+
 	// Resync counts a direction that was found out of step.
 	Resync func(p model.Protocol)
 
@@ -151,6 +156,15 @@ type Env struct {
 	// Wire says that what passes comes from a capture. Then neither end is the observed one, whichever of them Sent and Role
 	// stand for, and what is an error to clients alone is one.
 	Wire bool
+}
+
+// Begin describes a request whose head was read.
+type Begin struct {
+	Dir    Dir    // that the request travels in
+	At     uint64 // position of its first byte; see Marks
+	Stream uint32 // of HTTP/2, 0 elsewhere
+	Start  time.Duration
+	Fields []model.Field // that may carry trace context; valid during the call
 }
 
 // View returns the role whose idea of an error a request is judged by, given that of the observed socket.

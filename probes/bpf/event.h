@@ -20,6 +20,16 @@ enum event_kind {
 	EVENT_DROPS = 9,  /* packets dropped by the kernel since the last such event */
 	/* Made by the kernel again: */
 	EVENT_DATAGRAM = 10, /* a datagram passed a local UDP socket */
+	EVENT_USE = 13,	     /* a thread used a socket; only where causes are asked for. 11 and 12: see enum counter */
+};
+
+/* What a thread did, of event_use. */
+enum use_kind {
+	USE_READ = 1,  /* data was copied to a reader */
+	USE_SEND = 2,  /* the bytes that follow are from this thread */
+	USE_SENT = 3,  /* the bytes before are from this thread */
+	USE_CALL = 4,  /* Go: the next request on the socket, or the stream, is from this goroutine */
+	USE_SERVE = 5, /* Go: the stream that parent_goid read from its socket is served by this goroutine */
 };
 
 /* Direction, seen from the local socket. */
@@ -124,6 +134,31 @@ struct event_actor {
 	struct tuple tuple;
 };
 
+/*
+ * A thread, or a goroutine, used a socket. hdr.sock is 0 for USE_SERVE. goid and what follows is 0 in programs that are not
+ * known to be Go (go_programs in maps.h).
+ */
+struct event_use {
+	struct event_header hdr;
+	__u64 pid_tgid;
+	__u64 thread_start; /* of the thread, ns since boot */
+	__u64 goid;
+	__u64 parent_goid;
+	__u64 start_pc; /* of the function that the goroutine runs */
+	__u32 creator;	/* thread that started this one, 0 when not known */
+	__u32 stream;	/* HTTP/2, for USE_CALL and USE_SERVE */
+	__u8 use;	/* enum use_kind */
+	__u8 pad[7];
+};
+
+/* Where a Go program keeps what is asked of a goroutine: offsets within runtime.g. */
+struct go_offsets {
+	__u32 goid;
+	__u32 parent_goid; /* 0: this release does not keep it */
+	__u32 start_pc;
+	__u32 pad;
+};
+
 /* The handshake is complete. */
 struct event_established {
 	struct event_header hdr;
@@ -182,7 +217,7 @@ struct event_drops {
 
 /* Indexes of the counters map: what the kernel side could not pass on. */
 enum counter {
-	COUNTER_LOST = 1, /* records that found the ring full; + event_kind, 2 to 6 and 11 */
+	COUNTER_LOST = 1, /* records that found the ring full; + event_kind: 2 to 6, 11 and 14 */
 	COUNTER_LOST_REQUESTS_SENT = 8,
 	COUNTER_LOST_REQUESTS_RECEIVED = 9,
 	COUNTER_STORAGE_FULL = 10,  /* a socket got no state: its bytes are not seen */
@@ -229,6 +264,8 @@ _Static_assert(sizeof(struct event_header) == 24, "event_header");
 _Static_assert(sizeof(struct event_segment) == 128, "event_segment");
 _Static_assert(sizeof(struct event_datagram) == 72, "event_datagram");
 _Static_assert(sizeof(struct event_actor) == 104, "event_actor");
+_Static_assert(sizeof(struct event_use) == 80, "event_use");
+_Static_assert(sizeof(struct go_offsets) == 16, "go_offsets");
 _Static_assert(sizeof(struct event_established) == 80, "event_established");
 _Static_assert(sizeof(struct event_close) == 112, "event_close");
 _Static_assert(sizeof(struct event_listed) == 144, "event_listed");

@@ -28,6 +28,18 @@ struct {
 } counters SEC(".maps");
 
 /*
+ * TGID -> where this Go program keeps what is asked of a goroutine. Filled by user space once it has looked at the program,
+ * emptied when the process has gone. Full: the goroutines of further programs are not told apart, they have no causes.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 8192);
+	__type(key, __u32);
+	__type(value, struct go_offsets);
+} go_programs SEC(".maps");
+
+/*
  * Which sockets are wanted, see scope.h. Key: struct scope_key. Filled by user space before the programs are attached, and
  * by conn.bpf.c for sockets of a wanted process. Full: the oldest entry goes, user space filters again.
  */

@@ -13,7 +13,7 @@ import (
 	"unsafe"
 )
 
-//go:generate go tool bpf2go -target amd64,arm64 -go-package event -type tuple -type actor -type flow_key -type flow_value -type event_header -type event_segment -type event_datagram -type event_actor -type event_established -type event_close -type event_listed -type event_flow -type event_lost -type event_drops -type scope_key -type event_kind -type event_dir -type event_guess -type segment_flags -type counter -type scope_kind -type sock_flags record ../bpf/event.c -- -O2 -g -mcpu=v3 -Wall -Wpadded -Werror -I/usr/include/x86_64-linux-gnu
+//go:generate go tool bpf2go -target amd64,arm64 -go-package event -type tuple -type actor -type flow_key -type flow_value -type event_header -type event_segment -type event_datagram -type event_actor -type event_use -type go_offsets -type use_kind -type event_established -type event_close -type event_listed -type event_flow -type event_lost -type event_drops -type scope_key -type event_kind -type event_dir -type event_guess -type segment_flags -type counter -type scope_kind -type sock_flags record ../bpf/event.c -- -O2 -g -mcpu=v3 -Wall -Wpadded -Werror -I/usr/include/x86_64-linux-gnu
 
 // The records, field by field as the kernel writes them. Times are ns since boot (CLOCK_BOOTTIME), ports in host order.
 type (
@@ -21,6 +21,8 @@ type (
 	Segment     = recordEventSegment
 	Datagram    = recordEventDatagram
 	Actor       = recordEventActor // of EVENT_CONNECT and EVENT_ACTOR
+	Use         = recordEventUse
+	GoOffsets   = recordGoOffsets
 	Established = recordEventEstablished
 	Close       = recordEventClose
 	Listed      = recordEventListed
@@ -49,10 +51,11 @@ const (
 	KindLost        = Kind(recordEventKindEVENT_LOST)
 	KindDrops       = Kind(recordEventKindEVENT_DROPS)
 	KindDatagram    = Kind(recordEventKindEVENT_DATAGRAM)
+	KindUse         = Kind(recordEventKindEVENT_USE)
 )
 
 // KernelKinds are the kinds of records that the kernel side makes, and may have no room for.
-var KernelKinds = [...]Kind{KindSegment, KindConnect, KindEstablished, KindClose, KindActor, KindDatagram}
+var KernelKinds = [...]Kind{KindSegment, KindConnect, KindEstablished, KindClose, KindActor, KindDatagram, KindUse}
 
 // Directions, flags and guesses of a Segment.
 const (
@@ -102,7 +105,7 @@ func (r Record) Kind() Kind {
 
 // As views a record as one of the structs above, nil when it is too short. The record must be 8-byte aligned, which rings
 // and recordings see to.
-func As[T Segment | Datagram | Actor | Established | Close | Listed | Flow | Lost | Drops](r Record) *T {
+func As[T Segment | Datagram | Actor | Use | Established | Close | Listed | Flow | Lost | Drops](r Record) *T {
 	var t T
 	if len(r) < int(unsafe.Sizeof(t)) {
 		return nil
@@ -111,7 +114,7 @@ func As[T Segment | Datagram | Actor | Established | Close | Listed | Flow | Los
 }
 
 // Bytes returns a value as the record that As reads back; it shares the memory of v.
-func Bytes[T Actor | Established | Close | Listed | Flow | Lost | Drops](v *T) Record {
+func Bytes[T Actor | Use | Established | Close | Listed | Flow | Lost | Drops](v *T) Record {
 	return unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v))
 }
 

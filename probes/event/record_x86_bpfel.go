@@ -132,6 +132,7 @@ const (
 	recordEventKindEVENT_LOST        recordEventKind = 8
 	recordEventKindEVENT_DROPS       recordEventKind = 9
 	recordEventKindEVENT_DATAGRAM    recordEventKind = 10
+	recordEventKindEVENT_USE         recordEventKind = 13
 )
 
 type recordEventListed struct {
@@ -181,6 +182,20 @@ type recordEventSegment struct {
 	BytesReceived uint64
 }
 
+type recordEventUse struct {
+	_           structs.HostLayout
+	Hdr         recordEventHeader
+	PidTgid     uint64
+	ThreadStart uint64
+	Goid        uint64
+	ParentGoid  uint64
+	StartPc     uint64
+	Creator     uint32
+	Stream      uint32
+	Use         uint8
+	Pad         [7]uint8
+}
+
 type recordFlowKey struct {
 	_          structs.HostLayout
 	Local      [16]uint8
@@ -204,6 +219,14 @@ type recordFlowValue struct {
 	TcpFlags    uint8
 	Seen        [2]uint8
 	FirstDir    uint8
+}
+
+type recordGoOffsets struct {
+	_          structs.HostLayout
+	Goid       uint32
+	ParentGoid uint32
+	StartPc    uint32
+	Pad        uint32
 }
 
 type recordScopeKey struct {
@@ -255,6 +278,16 @@ type recordTuple struct {
 	Netns      uint32
 }
 
+type recordUseKind uint32
+
+const (
+	recordUseKindUSE_READ  recordUseKind = 1
+	recordUseKindUSE_SEND  recordUseKind = 2
+	recordUseKindUSE_SENT  recordUseKind = 3
+	recordUseKindUSE_CALL  recordUseKind = 4
+	recordUseKindUSE_SERVE recordUseKind = 5
+)
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -273,10 +306,13 @@ const (
 	recordVarCarryEventListed      = "carry_event_listed"
 	recordVarCarryEventLost        = "carry_event_lost"
 	recordVarCarryEventSegment     = "carry_event_segment"
+	recordVarCarryEventUse         = "carry_event_use"
+	recordVarCarryGoOffsets        = "carry_go_offsets"
 	recordVarCarryScopeKey         = "carry_scope_key"
 	recordVarCarryScopeKind        = "carry_scope_kind"
 	recordVarCarrySegmentFlags     = "carry_segment_flags"
 	recordVarCarrySockFlags        = "carry_sock_flags"
+	recordVarCarryUseKind          = "carry_use_kind"
 )
 
 // loadRecord returns the embedded CollectionSpec for record.
@@ -347,10 +383,13 @@ type recordVariableSpecs struct {
 	CarryEventListed      *ebpf.VariableSpec `ebpf:"carry_event_listed"`
 	CarryEventLost        *ebpf.VariableSpec `ebpf:"carry_event_lost"`
 	CarryEventSegment     *ebpf.VariableSpec `ebpf:"carry_event_segment"`
+	CarryEventUse         *ebpf.VariableSpec `ebpf:"carry_event_use"`
+	CarryGoOffsets        *ebpf.VariableSpec `ebpf:"carry_go_offsets"`
 	CarryScopeKey         *ebpf.VariableSpec `ebpf:"carry_scope_key"`
 	CarryScopeKind        *ebpf.VariableSpec `ebpf:"carry_scope_kind"`
 	CarrySegmentFlags     *ebpf.VariableSpec `ebpf:"carry_segment_flags"`
 	CarrySockFlags        *ebpf.VariableSpec `ebpf:"carry_sock_flags"`
+	CarryUseKind          *ebpf.VariableSpec `ebpf:"carry_use_kind"`
 }
 
 // recordObjects contains all objects after they have been loaded into the kernel.
@@ -397,10 +436,13 @@ type recordVariables struct {
 	CarryEventListed      *ebpf.Variable `ebpf:"carry_event_listed"`
 	CarryEventLost        *ebpf.Variable `ebpf:"carry_event_lost"`
 	CarryEventSegment     *ebpf.Variable `ebpf:"carry_event_segment"`
+	CarryEventUse         *ebpf.Variable `ebpf:"carry_event_use"`
+	CarryGoOffsets        *ebpf.Variable `ebpf:"carry_go_offsets"`
 	CarryScopeKey         *ebpf.Variable `ebpf:"carry_scope_key"`
 	CarryScopeKind        *ebpf.Variable `ebpf:"carry_scope_kind"`
 	CarrySegmentFlags     *ebpf.Variable `ebpf:"carry_segment_flags"`
 	CarrySockFlags        *ebpf.Variable `ebpf:"carry_sock_flags"`
+	CarryUseKind          *ebpf.Variable `ebpf:"carry_use_kind"`
 }
 
 // recordPrograms contains all programs after they have been loaded into the kernel.

@@ -3,6 +3,7 @@
 package amqp
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -89,7 +90,7 @@ func replay(steps []step, cuts []byte, drop func(piece int) bool) []model.Reques
 func same(a, b model.Request) bool {
 	da, db := *a.Messaging, *b.Messaging
 	a.Messaging, b.Messaging = nil, nil
-	return a == b && da == db
+	return reflect.DeepEqual(a, b) && reflect.DeepEqual(da, db)
 }
 
 func lines(all []model.Request) (s []string) {

@@ -3,6 +3,7 @@
 package http2
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -150,7 +151,7 @@ func TestFieldsOfARequest(t *testing.T) {
 	r.HTTP = nil
 	want := model.Request{Protocol: model.ProtocolHTTP, Role: model.RoleServer, Outcome: model.OutcomeOK, RequestBytes: size(3, 6), ResponseBytes: size(6, 8),
 		Start: 4 * time.Millisecond, RequestEnd: 6 * time.Millisecond, ResponseStart: 7 * time.Millisecond, End: 8 * time.Millisecond}
-	if r != want {
+	if !reflect.DeepEqual(r, want) {
 		t.Errorf("got %+v\nwant %+v", r, want)
 	}
 }

@@ -3,6 +3,7 @@
 package kafka
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -95,7 +96,7 @@ func FuzzSplit(f *testing.F) {
 func same(a, b model.Request) bool {
 	da, db := *a.Messaging, *b.Messaging
 	a.Messaging, b.Messaging = nil, nil
-	return a == b && da == db
+	return reflect.DeepEqual(a, b) && reflect.DeepEqual(da, db)
 }
 
 func lines(all []model.Request) (s []string) {
