@@ -51,6 +51,7 @@ var importRules = []importRule{
 	{"exporters/...", []string{"agent/model", "exporters/semconv"}},
 	{"tui/...", []string{"agent/model", "tui/..."}},
 	{"cmd/sonde", []string{"agent/...", "cmd/...", "exporters/...", "probes/...", "tui/..."}},
+	{"deploy/grafana", nil},
 	{"testbed/...", []string{"..."}},
 }
 
