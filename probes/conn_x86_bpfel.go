@@ -28,6 +28,13 @@ type connScopeKey struct {
 	Pad   uint32
 }
 
+type connThread struct {
+	_       structs.HostLayout
+	Start   uint64
+	Creator uint32
+	Pad     uint32
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -38,6 +45,7 @@ const (
 	connMapEvents        = "events"
 	connMapGoPrograms    = "go_programs"
 	connMapScope         = "scope"
+	connMapThreads       = "threads"
 	connProgConnRecvFe   = "conn_recv_fe"
 	connProgConnRecvKp   = "conn_recv_kp"
 	connProgConnRecvTp   = "conn_recv_tp"
@@ -118,6 +126,7 @@ type connMapSpecs struct {
 	Events     *ebpf.MapSpec `ebpf:"events"`
 	GoPrograms *ebpf.MapSpec `ebpf:"go_programs"`
 	Scope      *ebpf.MapSpec `ebpf:"scope"`
+	Threads    *ebpf.MapSpec `ebpf:"threads"`
 }
 
 // connVariableSpecs contains global variables before they are loaded into the kernel.
@@ -154,6 +163,7 @@ type connMaps struct {
 	Events     *ebpf.Map `ebpf:"events"`
 	GoPrograms *ebpf.Map `ebpf:"go_programs"`
 	Scope      *ebpf.Map `ebpf:"scope"`
+	Threads    *ebpf.Map `ebpf:"threads"`
 }
 
 func (m *connMaps) Close() error {
@@ -164,6 +174,7 @@ func (m *connMaps) Close() error {
 		m.Events,
 		m.GoPrograms,
 		m.Scope,
+		m.Threads,
 	)
 }
 

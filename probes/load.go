@@ -35,7 +35,7 @@ type Set struct {
 }
 
 // shared are the maps that all objects use; the first object that has one makes it.
-var shared = []string{"events", "counters", "scope", "go_programs"}
+var shared = []string{"events", "counters", "scope", "go_programs", "threads"}
 
 // Load loads and attaches the programs of a plan. On error nothing stays attached; the error names the probe and the hook.
 func Load(plan hooks.Plan, c Config) (*Set, error) {

@@ -53,6 +53,13 @@ type packetScopeKey struct {
 	Pad   uint32
 }
 
+type packetThread struct {
+	_       structs.HostLayout
+	Start   uint64
+	Creator uint32
+	Pad     uint32
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -62,6 +69,7 @@ const (
 	packetMapFlows           = "flows"
 	packetMapGoPrograms      = "go_programs"
 	packetMapScope           = "scope"
+	packetMapThreads         = "threads"
 	packetProgPacketEgress   = "packet_egress"
 	packetProgPacketIngress  = "packet_ingress"
 	packetVarLoopbackIfindex = "loopback_ifindex"
@@ -123,6 +131,7 @@ type packetMapSpecs struct {
 	Flows      *ebpf.MapSpec `ebpf:"flows"`
 	GoPrograms *ebpf.MapSpec `ebpf:"go_programs"`
 	Scope      *ebpf.MapSpec `ebpf:"scope"`
+	Threads    *ebpf.MapSpec `ebpf:"threads"`
 }
 
 // packetVariableSpecs contains global variables before they are loaded into the kernel.
@@ -158,6 +167,7 @@ type packetMaps struct {
 	Flows      *ebpf.Map `ebpf:"flows"`
 	GoPrograms *ebpf.Map `ebpf:"go_programs"`
 	Scope      *ebpf.Map `ebpf:"scope"`
+	Threads    *ebpf.Map `ebpf:"threads"`
 }
 
 func (m *packetMaps) Close() error {
@@ -167,6 +177,7 @@ func (m *packetMaps) Close() error {
 		m.Flows,
 		m.GoPrograms,
 		m.Scope,
+		m.Threads,
 	)
 }
 

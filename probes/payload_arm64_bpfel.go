@@ -85,6 +85,13 @@ type payloadSockState struct {
 	Refilled [2]uint32
 }
 
+type payloadThread struct {
+	_       structs.HostLayout
+	Start   uint64
+	Creator uint32
+	Pad     uint32
+}
+
 type payloadWalks struct {
 	_    structs.HostLayout
 	Lock struct {
@@ -152,6 +159,7 @@ const (
 	payloadMapScope              = "scope"
 	payloadMapSockFlows          = "sock_flows"
 	payloadMapSocks              = "socks"
+	payloadMapThreads            = "threads"
 	payloadMapWalks              = "walks"
 	payloadProgPayloadEgress     = "payload_egress"
 	payloadProgPayloadIngress    = "payload_ingress"
@@ -228,6 +236,7 @@ type payloadMapSpecs struct {
 	Scope      *ebpf.MapSpec `ebpf:"scope"`
 	SockFlows  *ebpf.MapSpec `ebpf:"sock_flows"`
 	Socks      *ebpf.MapSpec `ebpf:"socks"`
+	Threads    *ebpf.MapSpec `ebpf:"threads"`
 	Walks      *ebpf.MapSpec `ebpf:"walks"`
 }
 
@@ -278,6 +287,7 @@ type payloadMaps struct {
 	Scope      *ebpf.Map `ebpf:"scope"`
 	SockFlows  *ebpf.Map `ebpf:"sock_flows"`
 	Socks      *ebpf.Map `ebpf:"socks"`
+	Threads    *ebpf.Map `ebpf:"threads"`
 	Walks      *ebpf.Map `ebpf:"walks"`
 }
 
@@ -289,6 +299,7 @@ func (m *payloadMaps) Close() error {
 		m.Scope,
 		m.SockFlows,
 		m.Socks,
+		m.Threads,
 		m.Walks,
 	)
 }

@@ -3,6 +3,13 @@
 #ifndef SONDE_MAPS_H
 #define SONDE_MAPS_H
 
+/* Who started a thread. */
+struct thread {
+	__u64 start;   /* of the started thread, ns since boot: tells a reused number apart */
+	__u32 creator; /* its number, within the same process */
+	__u32 pad;
+};
+
 struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
@@ -38,6 +45,17 @@ struct {
 	__type(key, __u32);
 	__type(value, struct go_offsets);
 } go_programs SEC(".maps");
+
+/*
+ * Thread -> who started it. Filled by conn.bpf.c where causes are asked for. Full: the least recently used goes, and the
+ * creator of that thread is not known.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 32768);
+	__type(key, __u32);
+	__type(value, struct thread);
+} threads SEC(".maps");
 
 /*
  * Which sockets are wanted, see scope.h. Key: struct scope_key. Filled by user space before the programs are attached, and

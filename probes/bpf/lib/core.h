@@ -43,7 +43,9 @@ typedef __s32 s32;
 #define IPPROTO_TCP	6
 #define IPPROTO_UDP	17
 #define IPPROTO_ICMPV6	58
+#define PF_IO_WORKER	0x00000010
 #define PF_KTHREAD	0x00200000
+#define CLONE_THREAD	0x00010000
 
 #define CORE __attribute__((preserve_access_index))
 
@@ -112,8 +114,18 @@ struct sock_cgroup_data {
 	struct cgroup *cgroup;
 } CORE;
 
+typedef struct {
+	int owned;
+} CORE socket_lock_t;
+
+struct sock_backlog {
+	int len;
+} CORE;
+
 struct sock {
 	struct sock_common __sk_common;
+	socket_lock_t sk_lock;
+	struct sock_backlog sk_backlog;
 	u16 sk_protocol;
 	u16 sk_type;
 	int sk_err;
@@ -131,12 +143,20 @@ struct tcp_sock {
 	u64 bytes_acked;
 	u64 bytes_received;
 	u32 snd_una;
+	u32 write_seq;
 	u32 segs_in;
 	u32 segs_out;
 } CORE;
 
+struct thread_struct {
+	unsigned long fsbase; /* x86 */
+} CORE;
+
 struct task_struct {
 	unsigned int flags;
+	int pid;
+	int tgid;
+	struct thread_struct thread;
 	struct task_struct *group_leader;
 	u64 start_boottime;
 	char comm[16];
