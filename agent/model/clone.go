@@ -139,7 +139,7 @@ func (r *Request) texts(s *texts) {
 	}
 	s.visitFields(r.Fields)
 	if h := r.HTTP; h != nil {
-		s.visit(&h.Version, &h.Method, &h.Scheme, &h.Path, &h.Query, &h.Host, &h.UserAgent, &h.Upgrade)
+		s.visit(&h.Version, &h.Method, &h.Scheme, &h.Path, &h.Query, &h.Host, &h.UserAgent, &h.Upgrade, &h.Route)
 	}
 	if c := r.RPC; c != nil {
 		s.visit(&c.Method, &c.Message)

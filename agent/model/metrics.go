@@ -11,6 +11,31 @@ type Metric uint8
 const (
 	MetricHTTPServerDuration Metric = iota
 	MetricHTTPClientDuration
+	MetricHTTPServerRequestBody
+	MetricHTTPServerResponseBody
+	MetricHTTPClientRequestBody
+	MetricHTTPClientResponseBody
+	MetricRPCServerDuration
+	MetricRPCClientDuration
+	MetricRPCServerDurationOld // names of the conventions up to 1.37, beside the new ones on demand
+	MetricRPCClientDurationOld
+	MetricDBClientDuration
+	MetricDBClientRows
+	MetricDBServerDuration
+	MetricMessagingClientDuration
+	MetricMessagingSent
+	MetricMessagingConsumed
+	MetricMessagingProcess
+	MetricMessagingServerDuration
+	MetricDNSLookup
+	MetricDNSServer
+	MetricTLSHandshake
+	MetricWebSocketSession
+	MetricGraphRequests
+	MetricGraphFailed
+	MetricGraphServer
+	MetricGraphClient
+	MetricTraceSpans
 	MetricFlowIO
 	MetricFlowPackets
 	MetricTCPConnections
@@ -72,7 +97,31 @@ const (
 	AttrBuildVersion
 	AttrBuildRevision
 	AttrGoVersion
-	AttrOverflow // "true" on the series that takes what is over the limit
+	AttrRoute         // template of the path, server metrics only
+	AttrRPCSystem     // "grpc"
+	AttrRPCMethod     // "package.Service/Method", or "_OTHER"; in the old metrics the method alone
+	AttrRPCStatus     // name of the status code
+	AttrRPCSystemOld  // the old names of the conventions up to 1.37
+	AttrRPCServiceOld // "package.Service"
+	AttrRPCStatusOld  // number of the status code
+	AttrDBSystem      // "postgresql"
+	AttrDBOperation   // "GET", "find"
+	AttrDBCollection
+	AttrDBNamespace
+	AttrDBSummary       // "SELECT orders"
+	AttrDBStatus        // SQLSTATE, error number, error prefix
+	AttrMessagingSystem // "kafka"
+	AttrMessagingOp     // "send", "poll"
+	AttrMessagingType   // "send", "receive", "settle", "process"
+	AttrDestination     // topic, queue, subject
+	AttrConsumerGroup
+	AttrDNSName        // as queried
+	AttrTLSVersion     // "1.2", "1.3"
+	AttrClient         // service at the client's end of an edge of the service graph
+	AttrServer         // service at the server's end
+	AttrConnectionType // "database", "messaging_system", "virtual_node"; absent for two observed services
+	AttrEvidence       // how the parent of a span was found, "none" for a root
+	AttrOverflow       // "true" on the series that takes what is over the limit
 
 	AttrCount // the number of attributes, not one of them
 )
@@ -105,7 +154,7 @@ type Series struct {
 	Start time.Duration
 }
 
-// Histogram counts values in buckets with explicit upper bounds.
+// Histogram counts values, in the unit of its metric, in buckets with explicit upper bounds.
 type Histogram struct {
 	Bounds []float64 // inclusive upper bounds, ascending; shared, never change them
 	Counts []uint64  // one for each bound and one for what is above the last; not cumulative
@@ -143,28 +192,6 @@ func (h *Histogram) Count() uint64 {
 		n += c
 	}
 	return n
-}
-
-// Upper bounds in seconds. HTTP: OpenTelemetry HTTP metrics conventions (stable). RTT: the same bounds as
-// OpenTelemetry's eBPF instrumentation uses, from a rack to a bad mobile link. Connections: the conventions' advice for
-// connection durations.
-var (
-	httpBounds = []float64{0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10}
-	rttBounds  = []float64{0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1}
-	connBounds = []float64{0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300}
-)
-
-// Bounds returns the bucket bounds of a histogram in seconds, nil for other metrics. Never change the result.
-func (m Metric) Bounds() []float64 {
-	switch m {
-	case MetricHTTPServerDuration, MetricHTTPClientDuration:
-		return httpBounds
-	case MetricTCPRTT:
-		return rttBounds
-	case MetricTCPDuration:
-		return connBounds
-	}
-	return nil
 }
 
 // FlowDelta is what a flow added since it was last reported, seen from the observed socket or interface.

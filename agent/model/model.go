@@ -183,6 +183,10 @@ type HTTP struct {
 	// fields from before the connection was joined. Fields that are empty are unknown then, not absent.
 	HeadTruncated bool
 	Upgrade       string // protocol named by a 101 answer, lower case
+
+	// Route is the template of the path, "/users/{id}", that agent/route learnt; "" when there is none. It is the only form
+	// of a path that may become a label or the name of a span.
+	Route string
 }
 
 // FlowState is the state of a flow when it was reported.

@@ -32,19 +32,8 @@ func (w *Walker) rpc(r *model.Request) {
 	}
 }
 
-var rpcStatus = [...]string{
-	"OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
-	"RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE",
-	"DATA_LOSS", "UNAUTHENTICATED",
-}
-
 // RPCStatus returns the name of a gRPC status code, "" for one that has none.
-func RPCStatus(code int) string {
-	if code < 0 || code >= len(rpcStatus) {
-		return ""
-	}
-	return rpcStatus[code]
-}
+func RPCStatus(code int) string { return model.GRPCStatus(code) }
 
 func (w *Walker) dns(d *model.DNS) {
 	w.text(KeyDNSName, d.Name)

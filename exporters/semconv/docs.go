@@ -55,7 +55,7 @@ func writeMetric(b *strings.Builder, id model.Metric) {
 	}
 	fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", m.Name, m.Kind, unit, m.Stability)
 	if bounds := id.Bounds(); bounds != nil {
-		b.WriteString("\nBuckets (s):")
+		b.WriteString("\nBuckets (" + m.Unit + "):")
 		for _, v := range bounds {
 			b.WriteString(" " + strconv.FormatFloat(v, 'g', -1, 64))
 		}

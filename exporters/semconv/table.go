@@ -9,17 +9,153 @@ var metrics = [model.MetricCount]Metric{
 	model.MetricHTTPServerDuration: {
 		Name: "http.server.request.duration", Unit: "s", Kind: Histogram, Stability: Stable,
 		Description: "Duration of HTTP server requests, from the first byte of the request to the last byte of the response.",
-		Attributes: []model.Attr{
-			model.AttrService, model.AttrMethod, model.AttrScheme, model.AttrStatus, model.AttrErrorType, model.AttrVersion,
-		},
+		Attributes:  httpServer,
 	},
 	model.MetricHTTPClientDuration: {
 		Name: "http.client.request.duration", Unit: "s", Kind: Histogram, Stability: Stable,
 		Description: "Duration of HTTP client requests, from the first byte of the request to the last byte of the response.",
+		Attributes:  httpClient,
+	},
+	model.MetricHTTPServerRequestBody: {
+		Name: "http.server.request.body.size", Unit: "By", Kind: Histogram, Stability: Development,
+		Description: "Bytes of the bodies of HTTP requests to servers, as on the wire.",
+		Attributes:  httpServer,
+	},
+	model.MetricHTTPServerResponseBody: {
+		Name: "http.server.response.body.size", Unit: "By", Kind: Histogram, Stability: Development,
+		Description: "Bytes of the bodies of HTTP responses of servers, as on the wire. Exchanges without a status are left out.",
+		Attributes:  httpServer,
+	},
+	model.MetricHTTPClientRequestBody: {
+		Name: "http.client.request.body.size", Unit: "By", Kind: Histogram, Stability: Development,
+		Description: "Bytes of the bodies of HTTP requests of clients, as on the wire.",
+		Attributes:  httpClient,
+	},
+	model.MetricHTTPClientResponseBody: {
+		Name: "http.client.response.body.size", Unit: "By", Kind: Histogram, Stability: Development,
+		Description: "Bytes of the bodies of HTTP responses to clients, as on the wire. Exchanges without a status are left out.",
+		Attributes:  httpClient,
+	},
+	model.MetricRPCServerDuration: {
+		Name: "rpc.server.call.duration", Unit: "s", Kind: Histogram, Stability: Development,
+		Description: "Duration of gRPC calls to servers, streams from their first to their last byte.",
+		Attributes:  []model.Attr{model.AttrService, model.AttrRPCSystem, model.AttrRPCMethod, model.AttrRPCStatus, model.AttrErrorType},
+	},
+	model.MetricRPCClientDuration: {
+		Name: "rpc.client.call.duration", Unit: "s", Kind: Histogram, Stability: Development,
+		Description: "Duration of gRPC calls of clients, streams from their first to their last byte.",
 		Attributes: []model.Attr{
-			model.AttrService, model.AttrMethod, model.AttrServerAddress, model.AttrServerPort, model.AttrStatus,
-			model.AttrErrorType, model.AttrVersion,
+			model.AttrService, model.AttrRPCSystem, model.AttrRPCMethod, model.AttrServerAddress, model.AttrServerPort,
+			model.AttrRPCStatus, model.AttrErrorType,
 		},
+	},
+	model.MetricRPCServerDurationOld: {
+		Name: "rpc.server.duration", Unit: "ms", Kind: Histogram, Stability: Development,
+		Description: "Duration of gRPC calls to servers under the old name, with OTEL_SEMCONV_STABILITY_OPT_IN=rpc/dup.",
+		Attributes: []model.Attr{
+			model.AttrService, model.AttrRPCSystemOld, model.AttrRPCServiceOld, model.AttrRPCMethod, model.AttrRPCStatusOld,
+			model.AttrErrorType,
+		},
+	},
+	model.MetricRPCClientDurationOld: {
+		Name: "rpc.client.duration", Unit: "ms", Kind: Histogram, Stability: Development,
+		Description: "Duration of gRPC calls of clients under the old name, with OTEL_SEMCONV_STABILITY_OPT_IN=rpc/dup.",
+		Attributes: []model.Attr{
+			model.AttrService, model.AttrRPCSystemOld, model.AttrRPCServiceOld, model.AttrRPCMethod, model.AttrServerAddress,
+			model.AttrServerPort, model.AttrRPCStatusOld, model.AttrErrorType,
+		},
+	},
+	model.MetricDBClientDuration: {
+		Name: "db.client.operation.duration", Unit: "s", Kind: Histogram, Stability: Stable,
+		Description: "Duration of database operations, seen at their clients.",
+		Attributes:  dbClient,
+	},
+	model.MetricDBClientRows: {
+		Name: "db.client.response.returned_rows", Unit: "{row}", Kind: Histogram, Stability: Development,
+		Description: "Rows that database operations returned, where the protocol tells.",
+		Attributes:  dbClient,
+	},
+	model.MetricDBServerDuration: {
+		Name: "sonde.db.server.operation.duration", Unit: "s", Kind: Histogram,
+		Description: "Duration of database operations, seen at their servers.",
+		Attributes: []model.Attr{
+			model.AttrService, model.AttrDBSystem, model.AttrDBOperation, model.AttrDBCollection, model.AttrDBNamespace,
+			model.AttrDBSummary, model.AttrDBStatus, model.AttrErrorType,
+		},
+	},
+	model.MetricMessagingClientDuration: {
+		Name: "messaging.client.operation.duration", Unit: "s", Kind: Histogram, Stability: Development,
+		Description: "Duration of operations of messaging clients: send, receive, settle.",
+		Attributes:  messagingClient,
+	},
+	model.MetricMessagingSent: {
+		Name: "messaging.client.sent.messages", Unit: "{message}", Kind: Counter, Stability: Development,
+		Description: "Messages that producers tried to send, where the protocol tells how many.",
+		Attributes:  messagingClient,
+	},
+	model.MetricMessagingConsumed: {
+		Name: "messaging.client.consumed.messages", Unit: "{message}", Kind: Counter, Stability: Development,
+		Description: "Messages that were delivered to consumers, where the protocol tells how many.",
+		Attributes:  messagingClient,
+	},
+	model.MetricMessagingProcess: {
+		Name: "messaging.process.duration", Unit: "s", Kind: Histogram, Stability: Development,
+		Description: "Time from the delivery of a message to the reply to it.",
+		Attributes:  messagingClient,
+	},
+	model.MetricMessagingServerDuration: {
+		Name: "sonde.messaging.server.operation.duration", Unit: "s", Kind: Histogram,
+		Description: "Duration of messaging operations, seen at the broker.",
+		Attributes: []model.Attr{
+			model.AttrService, model.AttrMessagingSystem, model.AttrMessagingOp, model.AttrMessagingType, model.AttrDestination,
+			model.AttrConsumerGroup, model.AttrErrorType,
+		},
+	},
+	model.MetricDNSLookup: {
+		Name: "dns.lookup.duration", Unit: "s", Kind: Histogram, Stability: Development,
+		Description: "Duration of DNS queries, seen at their clients.",
+		Attributes:  []model.Attr{model.AttrService, model.AttrDNSName, model.AttrErrorType},
+	},
+	model.MetricDNSServer: {
+		Name: "sonde.dns.server.lookup.duration", Unit: "s", Kind: Histogram,
+		Description: "Duration of DNS queries, seen at the server.",
+		Attributes:  []model.Attr{model.AttrService, model.AttrDNSName, model.AttrErrorType},
+	},
+	model.MetricTLSHandshake: {
+		Name: "sonde.tls.handshake.duration", Unit: "s", Kind: Histogram,
+		Description: "Duration of TLS and QUIC handshakes, as far as they are in the clear.",
+		Attributes:  []model.Attr{model.AttrService, model.AttrRole, model.AttrProtocol, model.AttrTLSVersion, model.AttrErrorType},
+	},
+	model.MetricWebSocketSession: {
+		Name: "sonde.websocket.session.duration", Unit: "s", Kind: Histogram,
+		Description: "Duration of WebSocket sessions, from the upgrade to the close.",
+		Attributes:  []model.Attr{model.AttrService, model.AttrRole, model.AttrErrorType},
+	},
+	model.MetricGraphRequests: {
+		Name: "traces_service_graph_request_total", Kind: Counter, Stability: Adopted,
+		Description: "Requests from one service to another: counted at the server, at the client only where the server is not observed. " +
+			"A service's requests to itself are left out.",
+		Attributes: graph,
+	},
+	model.MetricGraphFailed: {
+		Name: "traces_service_graph_request_failed_total", Kind: Counter, Stability: Adopted,
+		Description: "Those of the requests between services that have an error.type.",
+		Attributes:  graph,
+	},
+	model.MetricGraphServer: {
+		Name: "traces_service_graph_request_server", Unit: "s", Kind: Histogram, Stability: Adopted,
+		Description: "Duration of requests between services, seen at the server.",
+		Attributes:  graph,
+	},
+	model.MetricGraphClient: {
+		Name: "traces_service_graph_request_client", Unit: "s", Kind: Histogram, Stability: Adopted,
+		Description: "Duration of requests to services that are not observed, seen at the client.",
+		Attributes:  graph,
+	},
+	model.MetricTraceSpans: {
+		Name: "sonde.trace.spans", Unit: "{span}", Kind: Counter,
+		Description: "Spans, exported or not, by how their parent was found.",
+		Attributes:  []model.Attr{model.AttrRole, model.AttrEvidence},
 	},
 	model.MetricFlowIO: {
 		Name: "sonde.flow.io", Unit: "By", Kind: Counter,
@@ -158,62 +294,4 @@ var metrics = [model.MetricCount]Metric{
 		Description: "Always 1; the labels say which build is running.",
 		Attributes:  []model.Attr{model.AttrBuildVersion, model.AttrBuildRevision, model.AttrGoVersion},
 	},
-}
-
-var flowAttributes = []model.Attr{
-	model.AttrService, model.AttrView, model.AttrInterface, model.AttrTransport, model.AttrDirection,
-}
-
-var attributes = [model.AttrCount]Attribute{
-	model.AttrService: {Key: "service.name", Stability: Stable,
-		Description: "Name of the observed process's service."},
-	model.AttrMethod: {Key: "http.request.method", Stability: Stable,
-		Description: "Method; `_OTHER` when it is not one of the known methods."},
-	model.AttrScheme: {Key: "url.scheme", Stability: Stable,
-		Description: "`http`; `https` when the bytes come from a TLS library."},
-	model.AttrStatus: {Key: "http.response.status_code", Stability: Stable,
-		Description: "Status code; absent when the exchange did not complete."},
-	model.AttrErrorType: {Key: "error.type", Stability: Stable,
-		Description: "Status code of a failed request (server: 5xx, client: 4xx and 5xx), why an exchange did not complete " +
-			"(`connection_reset`), or the errno name of a failed connection; absent on success."},
-	model.AttrVersion: {Key: "network.protocol.version", Stability: Stable,
-		Description: "HTTP version: `1.0`, `1.1`, `2`, `3`."},
-	model.AttrServerAddress: {Key: "server.address", Stability: Stable,
-		Description: "Host that was asked: from the request target or the Host field, else the peer's address."},
-	model.AttrServerPort: {Key: "server.port", Stability: Stable,
-		Description: "Port that was asked; without one in the request, the default port of the scheme."},
-	model.AttrDirection: {Key: "network.io.direction", Stability: Development,
-		Description: "`transmit` or `receive`, seen from the observed socket or interface."},
-	model.AttrTransport: {Key: "network.transport", Stability: Stable,
-		Description: "`tcp`, `udp`, `icmp`, `ipv6-icmp`."},
-	model.AttrView: {Key: "view",
-		Description: "Where the flow was counted: `socket` or `interface`."},
-	model.AttrInterface: {Key: "network.interface.name", Stability: Development,
-		Description: "Name of the interface, in the interface view."},
-	model.AttrRole: {Key: "role",
-		Description: "Side of the observed socket: `client` or `server`; `wire` or `unknown` where there is none."},
-	model.AttrOutcome: {Key: "outcome",
-		Description: "`closed`, `reset`, `refused`, `timed_out` or `failed`."},
-	model.AttrReason: {Key: "reason",
-		Description: "The kernel's name of the drop reason."},
-	model.AttrRing: {Key: "ring",
-		Description: "Name of the ring buffer."},
-	model.AttrMap: {Key: "map",
-		Description: "Name of the eBPF map."},
-	model.AttrProgram: {Key: "program",
-		Description: "Name of the eBPF program."},
-	model.AttrProtocol: {Key: "network.protocol.name", Stability: Stable,
-		Description: "Application protocol."},
-	model.AttrQueue: {Key: "queue",
-		Description: "Name of the queue."},
-	model.AttrSubsystem: {Key: "subsystem",
-		Description: "Part of the agent."},
-	model.AttrBuildVersion: {Key: "version",
-		Description: "Version of sonde."},
-	model.AttrBuildRevision: {Key: "revision",
-		Description: "Commit that sonde was built from."},
-	model.AttrGoVersion: {Key: "goversion",
-		Description: "Go release that sonde was built with."},
-	model.AttrOverflow: {Key: "otel.metric.overflow", Stability: Stable,
-		Description: "`true` on the series that takes what is over the limit of series, so that sums stay exact."},
 }
