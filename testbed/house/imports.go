@@ -42,6 +42,7 @@ var importRules = []importRule{
 	{"agent/source/recording", []string{"agent/source", "agent/model", "agent/protocol", "probes/event"}},
 	{"agent/source/live", []string{"agent/source", "probes/event", "probes"}},
 	{"agent/identity/...", []string{"agent/identity", "agent/model"}},
+	{"agent/trace/...", []string{"agent/model", "agent/protocol", "agent/trace/..."}},
 	{"agent/aggregate", []string{"agent/model"}},
 	{"agent/store", []string{"agent/model"}},
 	{"agent/pipeline", []string{
