@@ -5,6 +5,7 @@ package prometheus
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
@@ -20,12 +21,14 @@ type Source interface{ Snapshot() *model.Snapshot }
 // attribute without a value is left out, which client_golang allows for such collectors alone.
 type collector struct {
 	source     Source
+	clock      func() model.Clock
+	host       string
 	descs      [model.MetricCount]*prometheus.Desc
 	labelNames [model.AttrCount]string
 }
 
-func newCollector(source Source) *collector {
-	c := &collector{source: source}
+func newCollector(source Source, cfg Config) *collector {
+	c := &collector{source: source, clock: cfg.Clock, host: cfg.Host}
 	for m := range model.MetricCount {
 		c.descs[m] = prometheus.NewDesc(semconv.Of(m).Prometheus, semconv.Of(m).Description, nil, nil)
 	}
@@ -41,6 +44,13 @@ func (c *collector) Describe(chan<- *prometheus.Desc) {}
 // Collect takes a snapshot and sends its series.
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	snapshot := c.source.Snapshot()
+	var now moment
+	if c.clock != nil {
+		now = moment{c.clock(), true}
+	}
+	for _, service := range services(snapshot) {
+		out <- &target{c.host, service}
+	}
 	for i := range snapshot.Families {
 		f := &snapshot.Families[i]
 		kind := semconv.Of(f.Metric).Kind
@@ -49,7 +59,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		for j := range f.Series {
 			s := &f.Series[j]
 			m := &metrics[j]
-			m.desc, m.kind, m.series = c.descs[f.Metric], kind, s
+			m.desc, m.kind, m.series, m.now = c.descs[f.Metric], kind, s, now
 			m.labels, pairs = pairs[:len(s.Labels):len(s.Labels)], pairs[len(s.Labels):]
 			out <- m
 		}
@@ -70,6 +80,10 @@ func (c *collector) labelPairs(series []model.Series) []*dto.LabelPair {
 			l := &series[i].Labels[j]
 			p := &pairs[len(pointers)]
 			p.Name, p.Value = &c.labelNames[l.Attr], &l.Value
+			if !utf8.ValidString(l.Value) { // the registry would leave the series out
+				valid := strings.ToValidUTF8(l.Value, "\uFFFD")
+				p.Value = &valid
+			}
 			pointers = append(pointers, p)
 		}
 		slices.SortFunc(pointers[from:], func(a, b *dto.LabelPair) int { return strings.Compare(*a.Name, *b.Name) })
@@ -83,6 +97,7 @@ type metric struct {
 	kind   semconv.Kind
 	labels []*dto.LabelPair
 	series *model.Series
+	now    moment
 }
 
 func (m *metric) Desc() *prometheus.Desc { return m.desc }
@@ -92,19 +107,23 @@ func (m *metric) Write(out *dto.Metric) error {
 	out.Label = m.labels
 	switch m.kind {
 	case semconv.Counter:
-		out.Counter = &dto.Counter{Value: &m.series.Value}
+		out.Counter = &dto.Counter{Value: &m.series.Value, CreatedTimestamp: m.now.of(m.series.Start)}
 	case semconv.Histogram:
-		out.Histogram = histogram(m.series.Histogram)
+		h := m.series.Histogram
+		out.Histogram = classic(h)
+		native(out.Histogram, h.Exponential)
+		exemplars(out.Histogram, h, m.now)
+		out.Histogram.CreatedTimestamp = m.now.of(m.series.Start)
 	default:
 		out.Gauge = &dto.Gauge{Value: &m.series.Value}
 	}
 	return nil
 }
 
-// histogram makes the counts cumulative, as Prometheus has them. The bucket up to infinity is implied by the count.
-func histogram(h *model.Histogram) *dto.Histogram {
+// classic makes the counts cumulative, as Prometheus has them. The bucket up to infinity is implied by the count.
+func classic(h *model.Histogram) *dto.Histogram {
 	n := len(h.Bounds)
-	buckets, pointers, counts := make([]dto.Bucket, n), make([]*dto.Bucket, n), make([]uint64, n+1)
+	buckets, pointers, counts := make([]dto.Bucket, n), make([]*dto.Bucket, n, n+1), make([]uint64, n+1)
 	var sum uint64
 	for i := range counts {
 		sum += h.Counts[i]

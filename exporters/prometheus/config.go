@@ -12,7 +12,10 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"syscall"
+
+	"sonde/agent/model"
 )
 
 // Config says where metrics are served.
@@ -22,10 +25,42 @@ type Config struct {
 	// Control is called with the listening socket before it is bound; nil does nothing. sonde marks the socket here, so
 	// that its own probes leave it and the connections accepted from it alone.
 	Control func(network, address string, c syscall.RawConn) error
+	// Host is this machine's name: the instance of the services that are observed on it. "" leaves it out.
+	Host string
+	// Clock turns the times of a snapshot into wall time. It is called at each scrape, possibly by several at once. nil
+	// leaves out what needs it: the times of exemplars and of the beginnings of series.
+	Clock func() model.Clock
 }
 
 // Default returns the address that OpenTelemetry's Prometheus exporters use.
 func Default() Config { return Config{Listen: "localhost:9464"} }
+
+// Variables of OpenTelemetry's Prometheus exporters.
+const (
+	hostVariable = "OTEL_EXPORTER_PROMETHEUS_HOST"
+	portVariable = "OTEL_EXPORTER_PROMETHEUS_PORT"
+)
+
+// FromEnvironment is Default with the address that OTEL_EXPORTER_PROMETHEUS_HOST and OTEL_EXPORTER_PROMETHEUS_PORT name. A
+// variable that is empty is one that is not set. The error names the variable.
+func FromEnvironment(getenv func(string) string) (Config, error) {
+	c := Default()
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return c, err
+	}
+	if v := getenv(hostVariable); v != "" {
+		host = strings.TrimSuffix(strings.TrimPrefix(v, "["), "]")
+	}
+	if v := getenv(portVariable); v != "" {
+		if _, err := strconv.ParseUint(v, 10, 16); err != nil {
+			return c, fmt.Errorf("%s=%q is no port: give a number from 0 to 65535", portVariable, v)
+		}
+		port = v
+	}
+	c.Listen = net.JoinHostPort(host, port)
+	return c, nil
+}
 
 // Validate says in one sentence what is wrong with the address.
 func (c Config) Validate() error {

@@ -37,10 +37,13 @@ const (
 )
 
 // New returns an exporter of source, and of the Go runtime's and the process's own metrics. It is not ready yet.
-func New(source Source, log *slog.Logger) *Exporter {
+func New(source Source, log *slog.Logger) *Exporter { return Default().New(source, log) }
+
+// New is the function of the same name with another configuration. Listen and Control mean nothing here.
+func (c Config) New(source Source, log *slog.Logger) *Exporter {
 	e := &Exporter{log: log, registry: prometheus.NewRegistry()}
 	e.registry.MustRegister(
-		newCollector(source),
+		newCollector(source, c),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
