@@ -25,7 +25,7 @@ GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 # The C programs of the testbed need a libc to compile against. uvicorn is asked of Debian's Python: others do not see it.
 TEST_DEPS := nginx=nginx-light wrk=wrk curl=curl node=nodejs ip=iproute2 nft=nftables ping=iputils-ping taskset=util-linux \
 	gcc=gcc /usr/include/stdlib.h=libc6-dev clang=clang llvm-strip=llvm /usr/include/bpf/bpf_helpers.h=libbpf-dev \
-	bpftool=bpftool jq=jq psql=postgresql mariadbd=mariadb-server mariadb=mariadb-client redis-server=redis-server memcached=memcached \
+	bpftool=bpftool jq=jq psql=postgresql mariadbd=mariadb-server mariadb=mariadb-client redis-server=redis-server memcached=memcached promtool=prometheus \
 	mosquitto=mosquitto mosquitto_pub=mosquitto-clients nats-server=nats-server rabbitmqctl=rabbitmq-server h2load=nghttp2-client \
 	dnsmasq=dnsmasq-base dig=dnsutils kcat=kcat pgrep=procps /usr/bin/python3=python3 /usr/lib/python3/dist-packages/uvicorn=python3-uvicorn \
 	/usr/lib/python3/dist-packages/psycopg=python3-psycopg /usr/lib/python3/dist-packages/pymysql=python3-pymysql \
