@@ -16,6 +16,9 @@ import (
 func (s *Set) attach(plan hooks.Plan) error {
 	var packet []hooks.Hook
 	for _, h := range plan.Hooks {
+		if !s.uses(h) {
+			continue
+		}
 		if h.Kind == hooks.TCX || h.Kind == hooks.Clsact {
 			packet = append(packet, h)
 			continue

@@ -38,6 +38,9 @@ type Config struct {
 
 	Scope Scope
 
+	// Causes has the kernel tell which thread, and in known Go programs which goroutine, uses a socket (event.KindUse).
+	Causes bool
+
 	// Interfaces limits packet flows to interfaces of these names; empty means all of the root network namespace.
 	Interfaces []string
 	// PacketFlows switches the programs at interfaces on.

@@ -21,6 +21,17 @@ type connGoOffsets struct {
 	Pad        uint32
 }
 
+type connLastUse struct {
+	_       structs.HostLayout
+	Actor   uint64
+	Who     uint64
+	Which   uint64
+	ReadAt  uint32
+	Written uint32
+	Flags   uint8
+	Pad     [7]uint8
+}
+
 type connScopeKey struct {
 	_     structs.HostLayout
 	Value uint64
@@ -39,26 +50,28 @@ type connThread struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	connMapActors        = "actors"
-	connMapCounters      = "counters"
-	connMapDrops         = "drops"
-	connMapEvents        = "events"
-	connMapGoPrograms    = "go_programs"
-	connMapScope         = "scope"
-	connMapThreads       = "threads"
-	connProgConnRecvFe   = "conn_recv_fe"
-	connProgConnRecvKp   = "conn_recv_kp"
-	connProgConnRecvTp   = "conn_recv_tp"
-	connProgConnSendFe   = "conn_send_fe"
-	connProgConnSendKp   = "conn_send_kp"
-	connProgConnSendTp   = "conn_send_tp"
-	connProgConnStateFe  = "conn_state_fe"
-	connProgConnStateKp  = "conn_state_kp"
-	connProgConnStateTp  = "conn_state_tp"
-	connProgDropAny      = "drop_any"
-	connProgDropReason   = "drop_reason"
-	connVarRingWakeBytes = "ring_wake_bytes"
-	connVarScopeMask     = "scope_mask"
+	connMapActors         = "actors"
+	connMapCounters       = "counters"
+	connMapDrops          = "drops"
+	connMapEvents         = "events"
+	connMapGoPrograms     = "go_programs"
+	connMapScope          = "scope"
+	connMapThreads        = "threads"
+	connProgConnRecvFe    = "conn_recv_fe"
+	connProgConnRecvKp    = "conn_recv_kp"
+	connProgConnRecvTp    = "conn_recv_tp"
+	connProgConnSendFe    = "conn_send_fe"
+	connProgConnSendKp    = "conn_send_kp"
+	connProgConnSendTp    = "conn_send_tp"
+	connProgConnStateFe   = "conn_state_fe"
+	connProgConnStateKp   = "conn_state_kp"
+	connProgConnStateTp   = "conn_state_tp"
+	connProgDropAny       = "drop_any"
+	connProgDropReason    = "drop_reason"
+	connProgThreadStarted = "thread_started"
+	connVarCauses         = "causes"
+	connVarRingWakeBytes  = "ring_wake_bytes"
+	connVarScopeMask      = "scope_mask"
 )
 
 // loadConn returns the embedded CollectionSpec for conn.
@@ -103,17 +116,18 @@ type connSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type connProgramSpecs struct {
-	ConnRecvFe  *ebpf.ProgramSpec `ebpf:"conn_recv_fe"`
-	ConnRecvKp  *ebpf.ProgramSpec `ebpf:"conn_recv_kp"`
-	ConnRecvTp  *ebpf.ProgramSpec `ebpf:"conn_recv_tp"`
-	ConnSendFe  *ebpf.ProgramSpec `ebpf:"conn_send_fe"`
-	ConnSendKp  *ebpf.ProgramSpec `ebpf:"conn_send_kp"`
-	ConnSendTp  *ebpf.ProgramSpec `ebpf:"conn_send_tp"`
-	ConnStateFe *ebpf.ProgramSpec `ebpf:"conn_state_fe"`
-	ConnStateKp *ebpf.ProgramSpec `ebpf:"conn_state_kp"`
-	ConnStateTp *ebpf.ProgramSpec `ebpf:"conn_state_tp"`
-	DropAny     *ebpf.ProgramSpec `ebpf:"drop_any"`
-	DropReason  *ebpf.ProgramSpec `ebpf:"drop_reason"`
+	ConnRecvFe    *ebpf.ProgramSpec `ebpf:"conn_recv_fe"`
+	ConnRecvKp    *ebpf.ProgramSpec `ebpf:"conn_recv_kp"`
+	ConnRecvTp    *ebpf.ProgramSpec `ebpf:"conn_recv_tp"`
+	ConnSendFe    *ebpf.ProgramSpec `ebpf:"conn_send_fe"`
+	ConnSendKp    *ebpf.ProgramSpec `ebpf:"conn_send_kp"`
+	ConnSendTp    *ebpf.ProgramSpec `ebpf:"conn_send_tp"`
+	ConnStateFe   *ebpf.ProgramSpec `ebpf:"conn_state_fe"`
+	ConnStateKp   *ebpf.ProgramSpec `ebpf:"conn_state_kp"`
+	ConnStateTp   *ebpf.ProgramSpec `ebpf:"conn_state_tp"`
+	DropAny       *ebpf.ProgramSpec `ebpf:"drop_any"`
+	DropReason    *ebpf.ProgramSpec `ebpf:"drop_reason"`
+	ThreadStarted *ebpf.ProgramSpec `ebpf:"thread_started"`
 }
 
 // connMapSpecs contains maps before they are loaded into the kernel.
@@ -133,6 +147,7 @@ type connMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type connVariableSpecs struct {
+	Causes        *ebpf.VariableSpec `ebpf:"causes"`
 	RingWakeBytes *ebpf.VariableSpec `ebpf:"ring_wake_bytes"`
 	ScopeMask     *ebpf.VariableSpec `ebpf:"scope_mask"`
 }
@@ -182,6 +197,7 @@ func (m *connMaps) Close() error {
 //
 // It can be passed to loadConnObjects or ebpf.CollectionSpec.LoadAndAssign.
 type connVariables struct {
+	Causes        *ebpf.Variable `ebpf:"causes"`
 	RingWakeBytes *ebpf.Variable `ebpf:"ring_wake_bytes"`
 	ScopeMask     *ebpf.Variable `ebpf:"scope_mask"`
 }
@@ -190,17 +206,18 @@ type connVariables struct {
 //
 // It can be passed to loadConnObjects or ebpf.CollectionSpec.LoadAndAssign.
 type connPrograms struct {
-	ConnRecvFe  *ebpf.Program `ebpf:"conn_recv_fe"`
-	ConnRecvKp  *ebpf.Program `ebpf:"conn_recv_kp"`
-	ConnRecvTp  *ebpf.Program `ebpf:"conn_recv_tp"`
-	ConnSendFe  *ebpf.Program `ebpf:"conn_send_fe"`
-	ConnSendKp  *ebpf.Program `ebpf:"conn_send_kp"`
-	ConnSendTp  *ebpf.Program `ebpf:"conn_send_tp"`
-	ConnStateFe *ebpf.Program `ebpf:"conn_state_fe"`
-	ConnStateKp *ebpf.Program `ebpf:"conn_state_kp"`
-	ConnStateTp *ebpf.Program `ebpf:"conn_state_tp"`
-	DropAny     *ebpf.Program `ebpf:"drop_any"`
-	DropReason  *ebpf.Program `ebpf:"drop_reason"`
+	ConnRecvFe    *ebpf.Program `ebpf:"conn_recv_fe"`
+	ConnRecvKp    *ebpf.Program `ebpf:"conn_recv_kp"`
+	ConnRecvTp    *ebpf.Program `ebpf:"conn_recv_tp"`
+	ConnSendFe    *ebpf.Program `ebpf:"conn_send_fe"`
+	ConnSendKp    *ebpf.Program `ebpf:"conn_send_kp"`
+	ConnSendTp    *ebpf.Program `ebpf:"conn_send_tp"`
+	ConnStateFe   *ebpf.Program `ebpf:"conn_state_fe"`
+	ConnStateKp   *ebpf.Program `ebpf:"conn_state_kp"`
+	ConnStateTp   *ebpf.Program `ebpf:"conn_state_tp"`
+	DropAny       *ebpf.Program `ebpf:"drop_any"`
+	DropReason    *ebpf.Program `ebpf:"drop_reason"`
+	ThreadStarted *ebpf.Program `ebpf:"thread_started"`
 }
 
 func (p *connPrograms) Close() error {
@@ -216,6 +233,7 @@ func (p *connPrograms) Close() error {
 		p.ConnStateTp,
 		p.DropAny,
 		p.DropReason,
+		p.ThreadStarted,
 	)
 }
 

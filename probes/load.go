@@ -35,7 +35,7 @@ type Set struct {
 }
 
 // shared are the maps that all objects use; the first object that has one makes it.
-var shared = []string{"events", "counters", "scope", "go_programs", "threads"}
+var shared = []string{"events", "counters", "scope", "go_programs", "actors", "threads"}
 
 // Load loads and attaches the programs of a plan. On error nothing stays attached; the error names the probe and the hook.
 func Load(plan hooks.Plan, c Config) (*Set, error) {
@@ -97,7 +97,7 @@ func (s *Set) loadObject(o struct {
 	if err != nil {
 		return fmt.Errorf("read embedded object %s: %w", o.name, err)
 	}
-	wanted := plannedPrograms(plan, o.name)
+	wanted := s.plannedPrograms(plan, o.name)
 	for name := range spec.Programs {
 		if !slices.Contains(wanted, name) {
 			delete(spec.Programs, name)
@@ -133,16 +133,19 @@ func (s *Set) loadObject(o struct {
 	return nil
 }
 
-func plannedPrograms(plan hooks.Plan, object string) (names []string) {
+func (s *Set) plannedPrograms(plan hooks.Plan, object string) (names []string) {
 	for _, h := range plan.Hooks {
-		if h.Object == object {
+		if h.Object == object && s.uses(h) {
 			names = append(names, h.Program)
 		}
 	}
 	return names
 }
 
-// settings sets the constants of an object and the size of the ring.
+// uses tells whether the configuration asks for what the hook gives.
+func (s *Set) uses(h hooks.Hook) bool { return s.config.Causes || h.Probe != hooks.ThreadStart }
+
+// settings sets the constants of an object and the sizes of maps.
 func (s *Set) settings(spec *ebpf.CollectionSpec) error {
 	c := s.config
 	_, mask := c.Scope.keys()
@@ -150,13 +153,19 @@ func (s *Set) settings(spec *ebpf.CollectionSpec) error {
 		events.MaxEntries = uint32(ebpf.MustPossibleCPU())
 		events.InnerMap.MaxEntries = c.ringPerCPU()
 	}
+	if threads := spec.Maps["threads"]; threads != nil && !c.Causes {
+		threads.MaxEntries = 1 // made because programs name it, never filled
+	}
 	values := map[string]any{
 		"ring_wake_bytes": c.ringPerCPU() / 4, "scope_mask": mask,
 		"budget_request": c.BudgetRequest, "budget_response": c.BudgetResponse,
 		"budget_pipelined": c.BudgetPipelined, "budget_other": c.BudgetOther, "budget_tls": c.BudgetTLS,
 		"budget_unknown": c.BudgetUnknown, "budget_unknown_first": c.BudgetUnknownFirst,
 		"refill_after": c.refillUnits(), "budget_datagram": c.BudgetDatagram,
-		"loopback_ifindex": loopbackIndex(),
+		"loopback_ifindex": loopbackIndex(), "causes": uint32(0),
+	}
+	if c.Causes {
+		values["causes"] = uint32(1)
 	}
 	for name, v := range spec.Variables {
 		value, ok := values[name]

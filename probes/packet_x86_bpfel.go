@@ -46,6 +46,17 @@ type packetGoOffsets struct {
 	Pad        uint32
 }
 
+type packetLastUse struct {
+	_       structs.HostLayout
+	Actor   uint64
+	Who     uint64
+	Which   uint64
+	ReadAt  uint32
+	Written uint32
+	Flags   uint8
+	Pad     [7]uint8
+}
+
 type packetScopeKey struct {
 	_     structs.HostLayout
 	Value uint64
@@ -64,6 +75,7 @@ type packetThread struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	packetMapActors          = "actors"
 	packetMapCounters        = "counters"
 	packetMapEvents          = "events"
 	packetMapFlows           = "flows"
@@ -126,6 +138,7 @@ type packetProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type packetMapSpecs struct {
+	Actors     *ebpf.MapSpec `ebpf:"actors"`
 	Counters   *ebpf.MapSpec `ebpf:"counters"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
 	Flows      *ebpf.MapSpec `ebpf:"flows"`
@@ -162,6 +175,7 @@ func (o *packetObjects) Close() error {
 //
 // It can be passed to loadPacketObjects or ebpf.CollectionSpec.LoadAndAssign.
 type packetMaps struct {
+	Actors     *ebpf.Map `ebpf:"actors"`
 	Counters   *ebpf.Map `ebpf:"counters"`
 	Events     *ebpf.Map `ebpf:"events"`
 	Flows      *ebpf.Map `ebpf:"flows"`
@@ -172,6 +186,7 @@ type packetMaps struct {
 
 func (m *packetMaps) Close() error {
 	return _PacketClose(
+		m.Actors,
 		m.Counters,
 		m.Events,
 		m.Flows,

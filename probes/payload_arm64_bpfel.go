@@ -46,6 +46,17 @@ type payloadGoOffsets struct {
 	Pad        uint32
 }
 
+type payloadLastUse struct {
+	_       structs.HostLayout
+	Actor   uint64
+	Who     uint64
+	Which   uint64
+	ReadAt  uint32
+	Written uint32
+	Flags   uint8
+	Pad     [7]uint8
+}
+
 type payloadScopeKey struct {
 	_     structs.HostLayout
 	Value uint64
@@ -81,8 +92,12 @@ type payloadSockState struct {
 		RemotePort uint16
 		Netns      uint32
 	}
-	First    [2]uint64
-	Refilled [2]uint32
+	First       [2]uint64
+	Refilled    [2]uint32
+	SenderWho   uint64
+	SenderWhich uint64
+	WriteEnded  uint8
+	Pad2        [7]uint8
 }
 
 type payloadThread struct {
@@ -153,6 +168,7 @@ type payloadWalks struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	payloadMapActors             = "actors"
 	payloadMapCounters           = "counters"
 	payloadMapEvents             = "events"
 	payloadMapGoPrograms         = "go_programs"
@@ -171,6 +187,7 @@ const (
 	payloadVarBudgetTls          = "budget_tls"
 	payloadVarBudgetUnknown      = "budget_unknown"
 	payloadVarBudgetUnknownFirst = "budget_unknown_first"
+	payloadVarCauses             = "causes"
 	payloadVarMarkBytes          = "mark_bytes"
 	payloadVarRefillAfter        = "refill_after"
 	payloadVarRingWakeBytes      = "ring_wake_bytes"
@@ -230,6 +247,7 @@ type payloadProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type payloadMapSpecs struct {
+	Actors     *ebpf.MapSpec `ebpf:"actors"`
 	Counters   *ebpf.MapSpec `ebpf:"counters"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
 	GoPrograms *ebpf.MapSpec `ebpf:"go_programs"`
@@ -252,6 +270,7 @@ type payloadVariableSpecs struct {
 	BudgetTls          *ebpf.VariableSpec `ebpf:"budget_tls"`
 	BudgetUnknown      *ebpf.VariableSpec `ebpf:"budget_unknown"`
 	BudgetUnknownFirst *ebpf.VariableSpec `ebpf:"budget_unknown_first"`
+	Causes             *ebpf.VariableSpec `ebpf:"causes"`
 	MarkBytes          *ebpf.VariableSpec `ebpf:"mark_bytes"`
 	RefillAfter        *ebpf.VariableSpec `ebpf:"refill_after"`
 	RingWakeBytes      *ebpf.VariableSpec `ebpf:"ring_wake_bytes"`
@@ -281,6 +300,7 @@ func (o *payloadObjects) Close() error {
 //
 // It can be passed to loadPayloadObjects or ebpf.CollectionSpec.LoadAndAssign.
 type payloadMaps struct {
+	Actors     *ebpf.Map `ebpf:"actors"`
 	Counters   *ebpf.Map `ebpf:"counters"`
 	Events     *ebpf.Map `ebpf:"events"`
 	GoPrograms *ebpf.Map `ebpf:"go_programs"`
@@ -293,6 +313,7 @@ type payloadMaps struct {
 
 func (m *payloadMaps) Close() error {
 	return _PayloadClose(
+		m.Actors,
 		m.Counters,
 		m.Events,
 		m.GoPrograms,
@@ -316,6 +337,7 @@ type payloadVariables struct {
 	BudgetTls          *ebpf.Variable `ebpf:"budget_tls"`
 	BudgetUnknown      *ebpf.Variable `ebpf:"budget_unknown"`
 	BudgetUnknownFirst *ebpf.Variable `ebpf:"budget_unknown_first"`
+	Causes             *ebpf.Variable `ebpf:"causes"`
 	MarkBytes          *ebpf.Variable `ebpf:"mark_bytes"`
 	RefillAfter        *ebpf.Variable `ebpf:"refill_after"`
 	RingWakeBytes      *ebpf.Variable `ebpf:"ring_wake_bytes"`

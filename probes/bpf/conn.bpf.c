@@ -11,6 +11,7 @@
 #include "lib/scope.h"
 #include "lib/sock.h"
 #include "lib/task.h"
+#include "lib/use.h"
 
 enum tcp_state {
 	TCP_ESTABLISHED = 1,
@@ -20,16 +21,8 @@ enum tcp_state {
 	TCP_LISTEN = 10,
 };
 
-/*
- * Socket address -> pid_tgid that used it last, so that only a change makes a record. Filled at connect() and at the
- * first use, emptied at close. Full: the least recently used goes, and its socket's actor is reported once more.
- */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
-	__type(key, u64);
-	__type(value, u64);
-} actors SEC(".maps");
+/* Records of uses are made. */
+const volatile u32 causes = 0;
 
 /* enum skb_drop_reason << 16 | protocol (host order) -> packets. Full: counted under 0, which user space puts in. */
 struct {
@@ -81,9 +74,10 @@ static __always_inline int current_in_cgroup(void)
 static __always_inline void connect_began(struct sock *sk)
 {
 	u64 key = (u64)sk, who = bpf_get_current_pid_tgid();
+	struct last_use use = { .actor = who, .flags = LAST_TCP | LAST_CLIENT };
 	struct event_actor *e;
 
-	bpf_map_update_elem(&actors, &key, &who, BPF_ANY);
+	bpf_map_update_elem(&actors, &key, &use, BPF_ANY);
 	if (!current_in_cgroup())
 		return;
 	if (scope_mask & SCOPE_PID) {
@@ -176,32 +170,131 @@ static __always_inline int sock_is_closed_tcp(struct sock *sk)
 	return BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP && BPF_CORE_READ(sk, __sk_common.skc_state) == TCP_CLOSE;
 }
 
-/* A process reads from or writes to a socket. Only the first use by another process than before makes a record. */
-static __always_inline int conn_actor(struct sock *sk)
+/* Asked in the context of the process that uses the socket. */
+static __always_inline int use_wanted(const struct tuple *t)
+{
+	return current_in_cgroup() && port_wanted(t) &&
+	       (!(scope_mask & SCOPE_PID) || in_scope(SCOPE_PID, bpf_get_current_pid_tgid() >> 32));
+}
+
+/* Notes that another process than before uses the socket. Returns what is known of it now, or NULL. */
+static __always_inline struct last_use *new_actor(struct sock *sk, struct last_use *last)
 {
 	u64 key = (u64)sk, who = bpf_get_current_pid_tgid();
-	u64 *last = bpf_map_lookup_elem(&actors, &key);
 	struct event_actor *e;
 	struct tuple t;
 
-	if (last && *last >> 32 == who >> 32)
-		return 0;
 	/* Used after its end (a write after a RST): the address may belong to another socket next. */
 	if (!sock_is_inet(sk) || task_is_kernel_thread() || sock_is_closed_tcp(sk))
 		return 0;
-	bpf_map_update_elem(&actors, &key, &who, BPF_ANY);
-	if (!current_in_cgroup())
-		return 0;
+	if (last) {
+		last->actor = who;
+	} else {
+		struct last_use use = { .actor = who };
+
+		if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP)
+			use.flags = LAST_TCP;
+		bpf_map_update_elem(&actors, &key, &use, BPF_ANY);
+		last = causes ? bpf_map_lookup_elem(&actors, &key) : 0;
+	}
 	sock_tuple(&t, sk);
-	if (!port_wanted(&t) || ((scope_mask & SCOPE_PID) && !in_scope(SCOPE_PID, who >> 32)))
-		return 0;
+	if (!use_wanted(&t))
+		return last;
 	e = output_reserve(EVENT_ACTOR, sizeof(*e));
 	if (!e)
-		return 0;
+		return last;
 	e->hdr.sock = key;
 	task_actor(&e->actor);
 	e->tuple = t;
 	output_submit(e);
+	return last;
+}
+
+/* A process reads from or writes to a socket. Only the first use by another process than before makes a record. */
+static __always_inline struct last_use *conn_actor(struct sock *sk)
+{
+	u64 key = (u64)sk;
+	struct last_use *last = bpf_map_lookup_elem(&actors, &key);
+
+	if (last && last->actor >> 32 == bpf_get_current_pid_tgid() >> 32)
+		return last;
+	return new_actor(sk, last);
+}
+
+static __always_inline u32 next_written(struct sock *sk)
+{
+	return BPF_CORE_READ((struct tcp_sock *)sk, write_seq);
+}
+
+static __always_inline void tell_reader(struct sock *sk, struct last_use *last, u32 at, struct user *u)
+{
+	struct event_use *e;
+	struct tuple t;
+
+	if (scope_mask & (SCOPE_PORT | SCOPE_CGROUP | SCOPE_PID)) {
+		sock_tuple(&t, sk);
+		if (!use_wanted(&t))
+			return;
+	}
+	e = output_reserve(EVENT_USE, sizeof(*e));
+	if (!e)
+		return;
+	use_fill(e, USE_READ, (u64)sk, 0, u);
+	output_submit(e);
+	last->who = user_who(u);
+	last->which = user_which(u);
+	last->read_at = at;
+	last->flags |= LAST_READ;
+}
+
+/*
+ * Once per turn: at the first read after this end has sent something, and at a read by another user than the last. Who opened
+ * the connection is a client, whose reads cause nothing.
+ */
+static __noinline int conn_read(struct sock *sk, struct last_use *last)
+{
+	struct user u = {};
+	u32 at;
+
+	/* Not owned: the kernel reads for itself, in whoever's context (sockmap). */
+	if (!(last->flags & LAST_TCP) || !BPF_CORE_READ(sk, sk_lock.owned) || task_is_kernel_thread())
+		return 0;
+	at = next_written(sk);
+	user_current(&u);
+	if ((last->flags & LAST_READ) && last->read_at == at && last->who == user_who(&u) &&
+	    last->which == user_which(&u))
+		return 0;
+	tell_reader(sk, last, at, &u);
+	return 0;
+}
+
+static __always_inline int conn_recv(struct sock *sk)
+{
+	struct last_use *last = conn_actor(sk);
+
+	if (causes && last && !(last->flags & LAST_CLIENT))
+		DO(conn_read(sk, last));
+	return 0;
+}
+
+/*
+ * A call that sends has ended: what is written from here on is of another one. By that payload.bpf.c knows whose bytes it
+ * sees. A call that begins says nothing: another one may be at the socket.
+ */
+static __always_inline int conn_sent(struct sock *sk)
+{
+	struct last_use *last = conn_actor(sk);
+
+	if (causes && last && (last->flags & LAST_TCP)) {
+		last->written = next_written(sk);
+		last->flags |= LAST_SENT;
+	}
+	return 0;
+}
+
+static __always_inline int conn_send(struct sock *sk)
+{
+	conn_actor(sk);
 	return 0;
 }
 
@@ -245,38 +338,54 @@ int BPF_KPROBE(conn_state_kp, struct sock *sk, int newstate)
 SEC("raw_tp/tcp_rcv_space_adjust")
 int conn_recv_tp(struct bpf_raw_tracepoint_args *ctx)
 {
-	return conn_actor((void *)ctx->args[0]);
+	return conn_recv((void *)ctx->args[0]);
 }
 
 SEC("fentry/tcp_rcv_space_adjust")
 int BPF_PROG(conn_recv_fe, struct sock *sk)
 {
-	return conn_actor(sk);
+	return conn_recv(sk);
 }
 
 SEC("kprobe/tcp_rcv_space_adjust")
 int BPF_KPROBE(conn_recv_kp, struct sock *sk)
 {
-	return conn_actor(sk);
+	return conn_recv(sk);
 }
 
-/* Any socket sent, in the sender's context. Tracepoint since 6.3; covers UDP too. */
+/* Any socket has sent, in the sender's context. Tracepoint since 6.3; covers UDP too. */
 SEC("raw_tp/sock_send_length")
 int conn_send_tp(struct bpf_raw_tracepoint_args *ctx)
 {
-	return conn_actor((void *)ctx->args[0]);
+	return conn_sent((void *)ctx->args[0]);
 }
 
 SEC("fentry/tcp_sendmsg")
 int BPF_PROG(conn_send_fe, struct sock *sk)
 {
-	return conn_actor(sk);
+	return conn_send(sk);
 }
 
 SEC("kprobe/tcp_sendmsg")
 int BPF_KPROBE(conn_send_kp, struct sock *sk)
 {
-	return conn_actor(sk);
+	return conn_send(sk);
+}
+
+/* A thread or process is started by the current one, and does not run yet. Only threads can be a part of a request. */
+SEC("raw_tp/task_newtask")
+int thread_started(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = (void *)ctx->args[0];
+	struct thread t = { .creator = (u32)bpf_get_current_pid_tgid() };
+	u32 tid;
+
+	if (!(ctx->args[1] & CLONE_THREAD))
+		return 0;
+	tid = BPF_CORE_READ(task, pid);
+	t.start = BPF_CORE_READ(task, start_boottime);
+	bpf_map_update_elem(&threads, &tid, &t, BPF_ANY);
+	return 0;
 }
 
 /* A packet is freed without having been used. Since 5.17 with the reason. */

@@ -3,6 +3,24 @@
 #ifndef SONDE_MAPS_H
 #define SONDE_MAPS_H
 
+/* Who used a socket last. */
+struct last_use {
+	__u64 actor; /* pid_tgid of any use */
+	__u64 who;   /* this and which: of the reader that was told of last, see user_who() */
+	__u64 which;
+	__u32 read_at; /* number of the byte to be written next when that reader read */
+	__u32 written; /* the same when the last call that sends had ended */
+	__u8 flags;    /* enum last_use_flags */
+	__u8 pad[7];
+};
+
+enum last_use_flags {
+	LAST_TCP = 1,
+	LAST_CLIENT = 2, /* opened by connect() */
+	LAST_READ = 4,	 /* a reader was told of */
+	LAST_SENT = 8,	 /* written is set */
+};
+
 /* Who started a thread. */
 struct thread {
 	__u64 start;   /* of the started thread, ns since boot: tells a reused number apart */
@@ -45,6 +63,17 @@ struct {
 	__type(key, __u32);
 	__type(value, struct go_offsets);
 } go_programs SEC(".maps");
+
+/*
+ * Socket address -> who used it last, so that only a change makes a record. Filled at connect() and at the first use,
+ * emptied at close. Full: the least recently used goes, and its socket's actor is reported once more.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u64);
+	__type(value, struct last_use);
+} actors SEC(".maps");
 
 /*
  * Thread -> who started it. Filled by conn.bpf.c where causes are asked for. Full: the least recently used goes, and the

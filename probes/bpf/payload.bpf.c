@@ -17,6 +17,7 @@
 #include "lib/flow.h"
 #include "record.h"
 #include "classify.h"
+#include "lib/use.h"
 
 #define TCP_LISTEN 10
 #define WINDOW_MAX (1U << 28) /* of what one socket can have announced and not yet read */
@@ -50,6 +51,7 @@ struct {
 } sock_flows SEC(".maps");
 
 #include "frames.h"
+#include "sender.h"
 
 static __always_inline int cgroup_in_scope(struct bpf_sock *sk)
 {
@@ -188,6 +190,12 @@ static __always_inline void segment(struct __sk_buff *skb, struct segment *s, st
 		}
 		if (!(st->flags & SOCK_OWN_WAY) && ((s->flags & SEGMENT_TURN) || d->left < s->len || d->brief))
 			DO(classify(skb, s, st));
+	}
+	if (causes && front && s->dir == DIR_SENT && sender_lost(s, st, tp)) {
+		count(COUNTER_LOST + EVENT_SEGMENT);
+		segment_lost(s, st);
+		*(volatile u32 *)&d->told = end;
+		return;
 	}
 	if (st->flags & SOCK_OWN_WAY) {
 		u64 seqs = segment_seqs(s);

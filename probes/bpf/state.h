@@ -37,6 +37,11 @@ struct sock_state {
 	struct tuple tuple;
 	u64 first[2];	 /* bytes of a turn, while it is too short to tell what it is */
 	u32 refilled[2]; /* SOCK_OTHER: how far renewals within a turn are paid for, in 2^20 ns since boot */
+	/* The sender that was told of last, see user_who(); 0: not known. Behind what both directions write at each segment. */
+	u64 sender_who;
+	u64 sender_which;
+	u8 write_ended; /* the segment sent before ended a write */
+	u8 pad2[7];
 };
 
 #define RUNS 16 /* of copied bytes that are noted before their records are written */

@@ -70,6 +70,15 @@ const (
 	GuessRequest    = uint8(recordEventGuessGUESS_REQUEST)
 )
 
+// What a thread did, of Use.
+const (
+	UseRead  = uint8(recordUseKindUSE_READ)
+	UseSend  = uint8(recordUseKindUSE_SEND)
+	UseSent  = uint8(recordUseKindUSE_SENT)
+	UseCall  = uint8(recordUseKindUSE_CALL)
+	UseServe = uint8(recordUseKindUSE_SERVE)
+)
+
 // Indexes of the kernel's counters map.
 const (
 	CounterLost                 = uint32(recordCounterCOUNTER_LOST)

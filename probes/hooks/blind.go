@@ -75,6 +75,9 @@ func actors(p Plan) []string {
 	if _, ok := p.Hook("conn_send"); !ok {
 		list = append(list, sentence(sendLost))
 	}
+	if _, ok := p.Hook(ThreadStart); !ok {
+		list = append(list, sentence(threadLost))
+	}
 	return list
 }
 

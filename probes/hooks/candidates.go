@@ -16,8 +16,9 @@ const (
 		"they end by timeout"
 	recvLost = "the process behind an accepted connection is known only once it sends, or when it held the socket before " +
 		"sonde started"
-	sendLost = "a process that only sends on a socket that another one opened is not known; one that also reads is"
-	dropLost = "packets that the kernel drops are not counted"
+	sendLost   = "a process that only sends on a socket that another one opened is not known; one that also reads is"
+	threadLost = "a request that a thread sends which was started to do so has no cause"
+	dropLost   = "packets that the kernel drops are not counted"
 
 	packetLost = "packets that cross interfaces are not counted: forwarded traffic, ICMP, sockets that are not TCP or UDP"
 )
@@ -63,6 +64,15 @@ func conn(f *kernel.Features, c Config, probe, tracepoint, function string) []ca
 			err: first(base, c.excludes(Kprobe), f.Kprobe),
 		},
 	}
+}
+
+// threadStart has one candidate: nothing else tells of a thread before it runs.
+func threadStart(f *kernel.Features) []candidate {
+	return []candidate{{
+		Hook: Hook{Object: "conn", Program: "thread_started", Kind: RawTracepoint, Target: "task_newtask",
+			Why: "called by the thread that starts another one, before that runs; only where causes are asked for"},
+		err: first(f.Rights, f.BTF, f.RingBuffer, f.KernelMemory, f.RawTracepoint("task_newtask")),
+	}}
 }
 
 // drop: a program that reads more arguments than the tracepoint has cannot be attached, so there is one per signature.

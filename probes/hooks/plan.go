@@ -23,6 +23,9 @@ const (
 	Clsact        Kind = "clsact"
 )
 
+// ThreadStart is the probe that is attached only where causes are asked for.
+const ThreadStart = "thread_start"
+
 // Hook is one program and its place.
 type Hook struct {
 	Probe   string // what it is for, as "conn_state"
@@ -72,6 +75,7 @@ func New(f *kernel.Features, c Config) Plan {
 	p.choose("conn_state", stateLost, conn(f, c, "conn_state", "inet_sock_set_state", "tcp_set_state"))
 	p.choose("conn_recv", recvLost, conn(f, c, "conn_recv", "tcp_rcv_space_adjust", "tcp_rcv_space_adjust"))
 	p.choose("conn_send", sendLost, conn(f, c, "conn_send", "sock_send_length", "tcp_sendmsg"))
+	p.choose(ThreadStart, threadLost, threadStart(f))
 	p.choose("drop", dropLost, drop(f))
 	p.choose("packet_ingress", packetLost, packet(f, c, "packet_ingress"))
 	p.choose("packet_egress", packetLost, packet(f, c, "packet_egress"))

@@ -77,14 +77,15 @@ func line(p Plan) string {
 }
 
 const (
+	thread  = "thread_started@raw_tp "
 	bytesOf = "payload_egress@cgroup_skb payload_ingress@cgroup_skb "
-	viaTP   = "conn_state_tp@raw_tp conn_recv_tp@raw_tp conn_send_tp@raw_tp "
+	viaTP   = "conn_state_tp@raw_tp conn_recv_tp@raw_tp conn_send_tp@raw_tp " + thread
 	viaTCX  = "packet_ingress@tcx packet_egress@tcx"
 	viaTC   = "packet_ingress@clsact packet_egress@clsact"
 )
 
 func TestPlanTakesTheBestHookOfEachKernel(t *testing.T) {
-	nothing := "-payload_egress -payload_ingress -conn_state -conn_recv -conn_send -drop "
+	nothing := "-payload_egress -payload_ingress -conn_state -conn_recv -conn_send -thread_start -drop "
 	tests := []struct {
 		name string
 		f    *kernel.Features
@@ -93,23 +94,23 @@ func TestPlanTakesTheBestHookOfEachKernel(t *testing.T) {
 	}{
 		{"everything there", full(), Config{}, bytesOf + viaTP + "drop_reason@raw_tp " + viaTCX},
 		{"6.18 without kprobes and fentry", host(), Default(), bytesOf + viaTP + "drop_reason@raw_tp " + viaTCX},
-		{"6.1 has no sock_send_length and no TCX", v61(), Config{}, bytesOf + "conn_state_tp@raw_tp conn_recv_tp@raw_tp conn_send_fe@fentry drop_reason@raw_tp " + viaTC},
-		{"5.10 does not say why it drops", v510(), Config{}, bytesOf + "conn_state_tp@raw_tp conn_recv_tp@raw_tp conn_send_fe@fentry drop_any@raw_tp " + viaTC},
+		{"6.1 has no sock_send_length and no TCX", v61(), Config{}, bytesOf + "conn_state_tp@raw_tp conn_recv_tp@raw_tp conn_send_fe@fentry " + thread + "drop_reason@raw_tp " + viaTC},
+		{"5.10 does not say why it drops", v510(), Config{}, bytesOf + "conn_state_tp@raw_tp conn_recv_tp@raw_tp conn_send_fe@fentry " + thread + "drop_any@raw_tp " + viaTC},
 		{"5.10 where fentry is refused", with(func(f *kernel.Features) { *f = *v510(); f.Fentry = kernel.ErrRefused }), Config{},
-			bytesOf + "conn_state_tp@raw_tp conn_recv_tp@raw_tp conn_send_kp@kprobe drop_any@raw_tp " + viaTC},
+			bytesOf + "conn_state_tp@raw_tp conn_recv_tp@raw_tp conn_send_kp@kprobe " + thread + "drop_any@raw_tp " + viaTC},
 		{"5.10 with nothing but tracepoints", with(func(f *kernel.Features) { *f = *v510(); f.Fentry, f.Kprobe = kernel.ErrRefused, errLack }), Config{},
-			bytesOf + "conn_state_tp@raw_tp conn_recv_tp@raw_tp drop_any@raw_tp " + viaTC + " -conn_send"},
+			bytesOf + "conn_state_tp@raw_tp conn_recv_tp@raw_tp " + thread + "drop_any@raw_tp " + viaTC + " -conn_send"},
 		{"no BTF", with(func(f *kernel.Features) { f.BTF = errLack }), Config{}, viaTCX + " " + strings.TrimSpace(nothing)},
 		{"no cgroup v2 costs the payload only", with(func(f *kernel.Features) { f.Cgroup2, f.Cgroup2Root = errLack, "" }), Config{},
 			viaTP + "drop_reason@raw_tp " + viaTCX + " -payload_egress -payload_ingress"},
 		{"lockdown", with(func(f *kernel.Features) { f.KernelMemory = errLack }), Config{}, viaTCX + " " + strings.TrimSpace(nothing)},
 		{"no rights", with(func(f *kernel.Features) { f.Rights = &kernel.NeedRights{Missing: []string{"CAP_BPF"}} }), Config{}, nothing + "-packet_ingress -packet_egress"},
-		{"fentry asked for", full(), Config{Flavour: FlavourFentry}, bytesOf + "conn_state_fe@fentry conn_recv_fe@fentry conn_send_fe@fentry drop_reason@raw_tp " + viaTCX},
-		{"kprobe asked for", full(), Config{Flavour: FlavourKprobe}, bytesOf + "conn_state_kp@kprobe conn_recv_kp@kprobe conn_send_kp@kprobe drop_reason@raw_tp " + viaTCX},
-		{"fentry asked for and refused is not covered up", host(), Config{Flavour: FlavourFentry}, bytesOf + "drop_reason@raw_tp " + viaTCX + " -conn_state -conn_recv -conn_send"},
-		{"tracepoints asked for on 6.1", v61(), Config{Flavour: FlavourTracepoint}, bytesOf + "conn_state_tp@raw_tp conn_recv_tp@raw_tp drop_reason@raw_tp " + viaTC + " -conn_send"},
+		{"fentry asked for", full(), Config{Flavour: FlavourFentry}, bytesOf + "conn_state_fe@fentry conn_recv_fe@fentry conn_send_fe@fentry " + thread + "drop_reason@raw_tp " + viaTCX},
+		{"kprobe asked for", full(), Config{Flavour: FlavourKprobe}, bytesOf + "conn_state_kp@kprobe conn_recv_kp@kprobe conn_send_kp@kprobe " + thread + "drop_reason@raw_tp " + viaTCX},
+		{"fentry asked for and refused is not covered up", host(), Config{Flavour: FlavourFentry}, bytesOf + thread + "drop_reason@raw_tp " + viaTCX + " -conn_state -conn_recv -conn_send"},
+		{"tracepoints asked for on 6.1", v61(), Config{Flavour: FlavourTracepoint}, bytesOf + "conn_state_tp@raw_tp conn_recv_tp@raw_tp " + thread + "drop_reason@raw_tp " + viaTC + " -conn_send"},
 		{"clsact asked for where TCX is: attaching decides", full(), Config{TC: TCClsact}, bytesOf + viaTP + "drop_reason@raw_tp " + viaTC},
-		{"TCX asked for on 6.1", v61(), Config{TC: TCTCX, Flavour: FlavourKprobe}, bytesOf + "conn_state_kp@kprobe conn_recv_kp@kprobe conn_send_kp@kprobe drop_reason@raw_tp -packet_ingress -packet_egress"},
+		{"TCX asked for on 6.1", v61(), Config{TC: TCTCX, Flavour: FlavourKprobe}, bytesOf + "conn_state_kp@kprobe conn_recv_kp@kprobe conn_send_kp@kprobe " + thread + "drop_reason@raw_tp -packet_ingress -packet_egress"},
 		{"no packets at interfaces", full(), Config{TC: TCOff}, bytesOf + viaTP + "drop_reason@raw_tp -packet_ingress -packet_egress"},
 		{"neither TCX nor clsact", with(func(f *kernel.Features) { f.TCX, f.Clsact = errLack, errLack }), Config{}, bytesOf + viaTP + "drop_reason@raw_tp -packet_ingress -packet_egress"},
 		{"no kfree_skb", with(func(f *kernel.Features) { lacks(f, "kfree_skb") }), Config{}, bytesOf + viaTP + viaTCX + " -drop"},

@@ -20,7 +20,7 @@ type Tracepoint struct {
 
 // TracepointNames lists the tracepoints that Detect looks for.
 func TracepointNames() []string {
-	return []string{"inet_sock_set_state", "tcp_rcv_space_adjust", "sock_send_length", "kfree_skb"}
+	return []string{"inet_sock_set_state", "tcp_rcv_space_adjust", "sock_send_length", "task_newtask", "kfree_skb"}
 }
 
 // kernelTypes is the BTF of the running kernel, or empty.

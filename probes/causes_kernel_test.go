@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build kernel
+
+package probes
+
+import (
+	"debug/dwarf"
+	"debug/elf"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sonde/probes/event"
+)
+
+func withCauses(c *Config) { c.Causes = true }
+
+// thread is a goroutine that keeps one thread to itself, and does what it is told on it.
+type thread struct {
+	tid  uint32
+	work chan func()
+	done chan struct{}
+}
+
+func startThread(t *testing.T) *thread {
+	t.Helper()
+	h := &thread{work: make(chan func()), done: make(chan struct{})}
+	go h.run()
+	<-h.done
+	t.Cleanup(func() { close(h.work) })
+	return h
+}
+
+func (h *thread) run() {
+	runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+	h.tid = uint32(unix.Gettid())
+	h.done <- struct{}{}
+	for f := range h.work {
+		f()
+		h.done <- struct{}{}
+	}
+}
+
+func (h *thread) do(f func()) {
+	h.work <- f
+	<-h.done
+}
+
+func (h *thread) write(t *testing.T, c net.Conn, text []byte) {
+	t.Helper()
+	h.do(func() {
+		if _, err := c.Write(text); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func (h *thread) hear(t *testing.T, c net.Conn, text []byte) {
+	t.Helper()
+	h.do(func() { hear(t, c, text) })
+}
+
+// end returns the address of the socket with these ports, from its segments.
+func (w *watch) end(local, remote uint16) uint64 {
+	w.t.Helper()
+	all := w.segments(local, remote)
+	if len(all) == 0 {
+		w.t.Fatalf("no segments of the socket %d -> %d", local, remote)
+	}
+	return all[0].Hdr.Sock
+}
+
+// uses returns the records of a kind of use, of one socket.
+func (w *watch) uses(kind uint8, sock uint64) (all []event.Use) {
+	for _, r := range w.all {
+		if r.Kind() != event.KindUse {
+			continue
+		}
+		if u := event.As[event.Use](r); u.Use == kind && u.Hdr.Sock == sock {
+			all = append(all, *u)
+		}
+	}
+	return all
+}
+
+// order writes what was told of a socket, in order: "+" for a request that it sent, else the thread that sends.
+func (w *watch) order(sock uint64, names map[uint32]string) string {
+	var b strings.Builder
+	for _, r := range w.all {
+		switch r.Kind() {
+		case event.KindUse:
+			if u := event.As[event.Use](r); u.Hdr.Sock == sock && u.Use == event.UseSend {
+				fmt.Fprint(&b, names[uint32(u.PidTgid)])
+			}
+		case event.KindSegment:
+			if s := event.As[event.Segment](r); s.Hdr.Sock == sock && s.Dir == event.DirSent && s.Len > 0 {
+				fmt.Fprint(&b, "+")
+			}
+		}
+	}
+	return b.String()
+}
+
+func me(tid uint32) uint64 { return uint64(os.Getpid())<<32 | uint64(tid) }
+
+func TestAThreadThatKeepsAConnectionIsToldOnce(t *testing.T) {
+	w, c := watched(t, withCauses)
+	h := startThread(t)
+	for range 10 {
+		h.write(t, c.client, []byte(request))
+		hear(t, c.server, []byte(request))
+		say(t, c.server, c.client, answer(10))
+	}
+	w.settle()
+	sock := w.end(c.clientPort, c.serverPort)
+	uses := w.uses(event.UseSend, sock)
+	if len(uses) != 1 || uses[0].PidTgid != me(h.tid) || uses[0].Goid != 0 {
+		t.Fatalf("%+v, want one of thread %d", uses, h.tid)
+	}
+	if want := threadStart(t, h.tid); uses[0].ThreadStart/1e7 != want {
+		t.Errorf("the thread started at %d ns, /proc says %d0 ms", uses[0].ThreadStart, want)
+	}
+	if got := w.uses(event.UseRead, sock); len(got) != 0 {
+		t.Errorf("%d reads of who called connect(), want none", len(got))
+	}
+}
+
+// threadStart returns field 22 of /proc: hundredths of a second since boot.
+func threadStart(t *testing.T, tid uint32) uint64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/self/task/%d/stat", tid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	n, err := strconv.ParseUint(fields[19], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestEachChangeOfTheSenderIsToldBeforeItsBytes(t *testing.T) {
+	w, c := watched(t, withCauses)
+	a, b := startThread(t), startThread(t)
+	for i, h := range []*thread{a, b, a, a, b, b, b, a} {
+		h.write(t, c.client, []byte(request))
+		hear(t, c.server, []byte(request))
+		if i%2 == 0 {
+			a.write(t, c.server, answer(10))
+		} else {
+			b.write(t, c.server, answer(10))
+		}
+		hear(t, c.client, answer(10))
+	}
+	w.settle()
+	names := map[uint32]string{a.tid: "A", b.tid: "B"}
+	if got, want := w.order(w.end(c.clientPort, c.serverPort), names), "A+B+A++B+++A+"; got != want {
+		t.Errorf("client: %s, want %s", got, want)
+	}
+	if got, want := w.order(w.end(c.serverPort, c.clientPort), names), "A+B+A+B+A+B+A+B+"; got != want {
+		t.Errorf("server: %s, want %s", got, want)
+	}
+}
+
+func TestAServerIsToldForEachRequestThatItReads(t *testing.T) {
+	w, c := watched(t, withCauses)
+	a, b := startThread(t), startThread(t)
+	text := []byte(request)
+	for _, h := range []*thread{a, a, b} {
+		if _, err := c.client.Write(text); err != nil {
+			t.Fatal(err)
+		}
+		h.hear(t, c.server, text[:10]) // several reads of one request
+		h.hear(t, c.server, text[10:])
+		say(t, c.server, c.client, answer(10))
+	}
+	if _, err := c.client.Write(text); err != nil {
+		t.Fatal(err)
+	}
+	b.hear(t, c.server, text[:20])
+	a.hear(t, c.server, text[20:]) // goes on in another thread
+	w.settle()
+	var got []uint32
+	for _, u := range w.uses(event.UseRead, w.end(c.serverPort, c.clientPort)) {
+		got = append(got, uint32(u.PidTgid))
+	}
+	if want := []uint32{a.tid, a.tid, b.tid, b.tid, a.tid}; !slices.Equal(got, want) {
+		t.Errorf("read by %d, want %d", got, want)
+	}
+}
+
+// starts is a process whose first thread connects, whose second starts a third, and whose third sends.
+const starts = `
+import os, socket, sys, threading
+c = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+def send():
+    c.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    print(threading.get_native_id(), flush=True)
+def start():
+    print(os.getpid(), threading.get_native_id(), flush=True)
+    t = threading.Thread(target=send); t.start(); t.join()
+t = threading.Thread(target=start); t.start(); t.join()
+sys.stdin.read()
+`
+
+func TestAStartedThreadNamesItsCreator(t *testing.T) {
+	ln := listener(t, "127.0.0.1:0")
+	w := load(t, func(c *Config) { c.Causes, c.Scope.Ports = true, []uint16{port(ln.Addr())} })
+	cmd := exec.Command("python3", "-c", starts, fmt.Sprint(port(ln.Addr())))
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Skip("no python3: ", err)
+	}
+	t.Cleanup(func() { _, _ = in.Close(), cmd.Wait() })
+	s, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var pid, parent, child uint32
+	if _, err := fmt.Fscan(out, &pid, &parent, &child); err != nil {
+		t.Fatal(err)
+	}
+	hear(t, s, []byte("GET / HTTP/1.1\r\n\r\n"))
+	w.settle()
+	uses := w.uses(event.UseSend, w.end(port(s.RemoteAddr()), port(ln.Addr())))
+	if len(uses) != 1 {
+		t.Fatalf("%d senders were told, want 1", len(uses))
+	}
+	if u := uses[0]; uint32(u.PidTgid>>32) != pid || uint32(u.PidTgid) != child || u.Creator != parent {
+		t.Errorf("thread %d of %d, created by %d; want %d of %d, created by %d", uint32(u.PidTgid), u.PidTgid>>32, u.Creator, child, pid, parent)
+	}
+}
+
+func TestCausesOffMakeNoRecordOfUse(t *testing.T) {
+	w, c := watched(t, nil)
+	for range 3 {
+		say(t, c.client, c.server, []byte(request))
+		say(t, c.server, c.client, answer(10))
+	}
+	w.settle()
+	for _, r := range w.all {
+		if r.Kind() == event.KindUse {
+			t.Fatalf("a record of use: %+v", *event.As[event.Use](r))
+		}
+	}
+	if w.set.programs["thread_started"] != nil {
+		t.Error("the program that watches threads start is loaded")
+	}
+}
+
+func TestUsesOutOfScopeAreNotTold(t *testing.T) {
+	outside := listener(t, "127.0.0.1:0")
+	w, c := watched(t, withCauses)
+	p := connect(t, outside, outside.Addr().String())
+	for _, k := range []pair{c, p} {
+		say(t, k.client, k.server, []byte(request))
+		say(t, k.server, k.client, answer(10))
+	}
+	w.settle()
+	inside := []uint64{w.end(c.clientPort, c.serverPort), w.end(c.serverPort, c.clientPort)}
+	for _, r := range w.all {
+		if r.Kind() == event.KindUse && !slices.Contains(inside, event.As[event.Use](r).Hdr.Sock) {
+			t.Errorf("a record of a socket out of scope: %+v", *event.As[event.Use](r))
+		}
+	}
+	if len(w.uses(event.UseRead, inside[1])) != 1 {
+		t.Error("no record of the socket in scope")
+	}
+}
+
+// A write that waits for the peer's window is not of who holds the socket when it goes out.
+func TestASenderThatIsNotKnownIsToldAsNone(t *testing.T) {
+	w, c := watched(t, withCauses)
+	a := startThread(t)
+	a.write(t, c.client, []byte(request))
+	hear(t, c.server, []byte(request))
+	say(t, c.server, c.client, answer(10))
+	cork(t, c.client, 1) // the kernel sends what is corked by a timer of its own, after 200 ms
+	a.write(t, c.client, []byte(request))
+	hear(t, c.server, []byte(request))
+	say(t, c.server, c.client, answer(10))
+	cork(t, c.client, 0)
+	a.write(t, c.client, []byte(request))
+	hear(t, c.server, []byte(request))
+	w.settle()
+	names := map[uint32]string{a.tid: "A", 0: "?"}
+	if got, want := w.order(w.end(c.clientPort, c.serverPort), names), "A+?+A+"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func cork(t *testing.T, c *net.TCPConn, on int) {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_CORK, on) }); e != nil || err != nil {
+		t.Fatal(e, err)
+	}
+}
+
+func TestGoroutinesAreToldByTheirNumber(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("g is not seen from the kernel on this architecture")
+	}
+	w, c := watched(t, withCauses)
+	if err := w.set.SetGoProgram(uint32(os.Getpid()), goOffsets(t)); err != nil {
+		t.Fatal(err)
+	}
+	type told struct{ client, parent, server uint64 }
+	var want []told
+	for range 3 {
+		var g told
+		g.parent = goid()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			g.client = goid()
+			for range 2 { // on several threads, as it comes
+				if _, err := c.client.Write([]byte(request)); err != nil {
+					t.Error(err)
+				}
+				served := make(chan struct{})
+				go func() { g.server = goid(); hear(t, c.server, []byte(request)); close(served) }()
+				<-served
+				_, _ = c.server.Write(answer(10))
+				hear(t, c.client, answer(10))
+				time.Sleep(time.Millisecond)
+			}
+		}()
+		<-done
+		want = append(want, g)
+	}
+	w.settle()
+	uses := w.uses(event.UseSend, w.end(c.clientPort, c.serverPort))
+	if len(uses) != len(want) {
+		t.Fatalf("%d senders, want %d: one for each goroutine", len(uses), len(want))
+	}
+	for i, u := range uses {
+		if u.Goid != want[i].client || u.ParentGoid != want[i].parent || !strings.Contains(function(u.StartPc), "TestGoroutinesAreTold") {
+			t.Errorf("goroutine %d of %d in %s, want %d of %d", u.Goid, u.ParentGoid, function(u.StartPc), want[i].client, want[i].parent)
+		}
+	}
+	reads := w.uses(event.UseRead, w.end(c.serverPort, c.clientPort))
+	if len(reads) != 6 || reads[5].Goid != want[2].server {
+		t.Errorf("%d reads, the last by goroutine %d; want 6, %d", len(reads), reads[len(reads)-1].Goid, want[2].server)
+	}
+	forgotten(t, w, c)
+}
+
+func forgotten(t *testing.T, w *watch, c pair) {
+	t.Helper()
+	if err := w.set.ForgetGoProgram(uint32(os.Getpid())); err != nil {
+		t.Fatal(err)
+	}
+	say(t, c.client, c.server, []byte(request))
+	w.settle()
+	uses := w.uses(event.UseSend, w.end(c.clientPort, c.serverPort))
+	if last := uses[len(uses)-1]; last.Goid != 0 || last.StartPc != 0 {
+		t.Errorf("a program that was forgotten: %+v", last)
+	}
+	if err := w.set.ForgetGoProgram(uint32(os.Getpid())); err != nil {
+		t.Error(err)
+	}
+}
+
+func function(pc uint64) string {
+	if f := runtime.FuncForPC(uintptr(pc)); f != nil {
+		return f.Name()
+	}
+	return "nothing"
+}
+
+// goid is the number that the runtime prints above a stack.
+func goid() uint64 {
+	var b [64]byte
+	n, _ := strconv.ParseUint(strings.Fields(string(b[:runtime.Stack(b[:], false)]))[1], 10, 64)
+	return n
+}
+
+// goOffsets reads how this release lays out runtime.g from a program built for it: go test leaves DWARF out of its own.
+func goOffsets(t *testing.T) event.GoOffsets {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(dir+"/main.go", []byte("package main\n\nfunc main() {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	build := exec.Command("go", "build", "-o", "main", "main.go")
+	build.Dir, build.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := build.CombinedOutput(); err != nil {
+		if strings.HasPrefix(runtime.Version(), "go1.26") {
+			return event.GoOffsets{Goid: 152, ParentGoid: 280, StartPc: 304}
+		}
+		t.Skipf("build a program to look at: %v: %s", err, text)
+	}
+	f, err := elf.Open(dir + "/main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	d, err := f.DWARF()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := map[string]uint32{}
+	for r := d.Reader(); ; {
+		e, err := r.Next()
+		if err != nil || e == nil {
+			t.Fatal("no runtime.g in DWARF: ", err)
+		}
+		if e.Tag == dwarf.TagStructType && e.Val(dwarf.AttrName) == "runtime.g" {
+			for m, _ := r.Next(); m != nil && m.Tag == dwarf.TagMember; m, _ = r.Next() {
+				at[m.Val(dwarf.AttrName).(string)] = uint32(m.Val(dwarf.AttrDataMemberLoc).(int64))
+			}
+			return event.GoOffsets{Goid: at["goid"], ParentGoid: at["parentGoid"], StartPc: at["startpc"]}
+		}
+	}
+}
