@@ -77,7 +77,7 @@ func (g *Registry) attribute(r *report, where string, kv *commonpb.KeyValue) {
 		r.add("%s: attribute %s is not in the registry and does not begin with %q", where, key, ownPrefix)
 		return
 	}
-	if a.Deprecated != nil && behind[key] == "" {
+	if a.Deprecated != nil && behind[key] == "" && !slices.Contains(old, key) {
 		r.add("%s: attribute %s is deprecated (now %s)", where, key, a.Deprecated.RenamedTo)
 	}
 	want := a.kind()

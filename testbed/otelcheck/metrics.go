@@ -42,6 +42,12 @@ var serviceGraphLabels = []string{
 	"client", "server", "connection_type", "source", "client_service_namespace", "server_service_namespace",
 }
 
+// old holds metrics and attributes of the conventions up to 1.37, which sonde sends beside the new ones when it is asked to
+// (OTEL_SEMCONV_STABILITY_OPT_IN=rpc/dup).
+var old = []string{
+	"rpc.server.duration", "rpc.client.duration", "rpc.system", "rpc.service", "rpc.grpc.status_code",
+}
+
 func (g *Registry) metric(r *report, m *metricpb.Metric) {
 	where := "metric " + m.GetName()
 	known, isKnown := g.metrics[m.GetName()]
@@ -56,18 +62,20 @@ func (g *Registry) metric(r *report, m *metricpb.Metric) {
 		r.add("%s has no description", where)
 	}
 	for _, p := range points(r, m) {
-		attributes := p.attributes
-		if isServiceGraph(m.GetName()) {
-			attributes = slices.DeleteFunc(slices.Clone(attributes), func(kv *commonpb.KeyValue) bool {
-				return slices.Contains(serviceGraphLabels, kv.GetKey())
-			})
-		}
+		attributes := slices.DeleteFunc(slices.Clone(p.attributes), func(kv *commonpb.KeyValue) bool {
+			return isLocal(m.GetName(), kv.GetKey())
+		})
 		g.point(r, where, p, g.described(r, where, attributes), known.Attributes)
 	}
 }
 
-func isServiceGraph(name string) bool {
-	return strings.HasPrefix(strings.ReplaceAll(name, ".", "_"), serviceGraph)
+// isLocal tells of attributes that mean something in one metric alone: those of the service graph, and those of sonde's own
+// metrics that are a single word, which the name of the metric is the namespace of.
+func isLocal(metric, key string) bool {
+	if strings.HasPrefix(strings.ReplaceAll(metric, ".", "_"), serviceGraph) {
+		return slices.Contains(serviceGraphLabels, key)
+	}
+	return strings.HasPrefix(metric, ownPrefix) && !strings.Contains(key, ".")
 }
 
 func (g *Registry) point(r *report, where string, p point, got map[string]*commonpb.AnyValue, levels map[string]string) {
@@ -88,7 +96,7 @@ func (g *Registry) point(r *report, where string, p point, got map[string]*commo
 }
 
 func (g *Registry) instrument(r *report, where string, m *metricpb.Metric, known metric) {
-	if known.Deprecated != nil {
+	if known.Deprecated != nil && !slices.Contains(old, m.GetName()) {
 		r.add("%s is deprecated", where)
 	}
 	if m.GetUnit() != known.Unit {

@@ -131,7 +131,7 @@ func TestEachMistakeInAMetricIsReported(t *testing.T) {
 	}{
 		{"unknown metric", "is not in the registry", func(m *metricpb.Metric, _ *metricpb.HistogramDataPoint) { m.Name = "tcp.rtt" }},
 		{"deprecated metric", "is deprecated", func(m *metricpb.Metric, _ *metricpb.HistogramDataPoint) {
-			m.Name, m.Unit = "rpc.server.duration", "ms"
+			m.Name, m.Unit = "messaging.publish.duration", "s"
 		}},
 		{"other unit", `has unit "ms"`, func(m *metricpb.Metric, _ *metricpb.HistogramDataPoint) { m.Unit = "ms" }},
 		{"other instrument", "is a gauge, the registry says histogram", func(m *metricpb.Metric, h *metricpb.HistogramDataPoint) {
@@ -145,6 +145,9 @@ func TestEachMistakeInAMetricIsReported(t *testing.T) {
 		{"no start", "when it began", func(_ *metricpb.Metric, h *metricpb.HistogramDataPoint) { h.StartTimeUnixNano = 0 }},
 		{"counts differ", "do not add up", func(_ *metricpb.Metric, h *metricpb.HistogramDataPoint) { h.Count++ }},
 		{"exemplar without span", "an exemplar lacks", func(_ *metricpb.Metric, h *metricpb.HistogramDataPoint) { h.Exemplars[0].SpanId = nil }},
+		{"single word on a metric of the conventions", "attribute role is not", func(_ *metricpb.Metric, h *metricpb.HistogramDataPoint) {
+			h.Attributes = append(h.Attributes, text("role", "client"))
+		}},
 		{"required attribute missing", "required attribute http.request.method", func(_ *metricpb.Metric, h *metricpb.HistogramDataPoint) {
 			h.Attributes = h.Attributes[1:]
 		}},
@@ -165,6 +168,18 @@ func TestOverflowSeriesNeedNoRequiredAttributes(t *testing.T) {
 	}}
 	if v := Open(t).Metrics([]*metricpb.ResourceMetrics{rm}); v != nil {
 		t.Error(v)
+	}
+}
+
+func TestAttributesOfOwnMetricsAndServiceGraphsAreTheirs(t *testing.T) {
+	for _, name := range []string{"sonde.tcp.rtt", "traces_service_graph_request_server"} {
+		rm := goodMetric()
+		m := rm.ScopeMetrics[0].Metrics[0]
+		m.Name = name
+		m.GetHistogram().DataPoints[0].Attributes = []*commonpb.KeyValue{text("client", "web"), text("server", "db")}
+		if v := Open(t).Metrics([]*metricpb.ResourceMetrics{rm}); v != nil {
+			t.Error(v)
+		}
 	}
 }
 
