@@ -30,11 +30,12 @@ TEST_DEPS := nginx=nginx-light wrk=wrk curl=curl node=nodejs ip=iproute2 nft=nft
 	dnsmasq=dnsmasq-base dig=dnsutils kcat=kcat pgrep=procps /usr/bin/python3=python3 /usr/lib/python3/dist-packages/uvicorn=python3-uvicorn \
 	/usr/lib/python3/dist-packages/psycopg=python3-psycopg /usr/lib/python3/dist-packages/pymysql=python3-pymysql \
 	/usr/lib/python3/dist-packages/pika=python3-pika /usr/lib/python3/dist-packages/paho=python3-paho-mqtt \
-	/usr/lib/python3/dist-packages/redis=python3-redis /usr/share/doc/libdbd-mariadb-perl=libdbd-mariadb-perl
+	/usr/lib/python3/dist-packages/redis=python3-redis /usr/share/doc/libdbd-mariadb-perl=libdbd-mariadb-perl \
+	javac=openjdk-17-jdk-headless prometheus=prometheus promtool=prometheus
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
 .PHONY: build
 build: ## build ./sonde, one static binary (needs Go alone)
@@ -55,6 +56,7 @@ test: deps-test ## all tests: unit tests, and as root the kernel tests too; inst
 
 .PHONY: test-kernel
 test-kernel: ## tests against the running kernel (root)
+	@$(GO) run ./testbed/backends/build otelcol
 	$(GO) test -tags kernel -count=1 -p 1 -timeout 25m ./testbed/e2e/... ./probes/...
 
 # apt starts what it installs; policy-rc.d keeps nginx from taking port 80 of the developer's machine.
@@ -76,6 +78,18 @@ deps-test: ## install what the tests need (Debian, root; otherwise says what is 
 	fi; \
 	export DEBIAN_FRONTEND=noninteractive; \
 	apt-get update -q && apt-get install -qy --no-install-recommends $$missing
+
+.PHONY: backends
+backends: deps-test ## build and cache an OpenTelemetry Collector, which tests send to; Prometheus is a package
+	$(GO) run ./testbed/backends/build otelcol
+
+.PHONY: backends-slow
+backends-slow: backends ## the same with Jaeger, Prometheus 3 and a larger collector: ten minutes once
+	$(GO) run ./testbed/backends/build otelcol-gateway prometheus3 jaeger
+
+.PHONY: test-backends-slow
+test-backends-slow: backends-slow ## tests against Jaeger, Prometheus 3 and the gateway collector (root)
+	$(GO) test -tags kernel,slow -count=1 -timeout 25m -run Slow ./testbed/e2e
 
 .PHONY: generate
 generate: clang-pinned ## rebuild the BPF objects and their Go bindings

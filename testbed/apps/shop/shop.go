@@ -225,7 +225,8 @@ func (s *Shop) Buy(first, orders, concurrent int) (map[string]int, error) {
 		return nil, fmt.Errorf("buyer: %w\n%s", err, &stderr)
 	}
 	got := map[string]int{}
-	return got, json.Unmarshal(out, &got)
+	err = json.Unmarshal(out, &got)
+	return got, err
 }
 
 // Stop ends all that Start started.
