@@ -30,6 +30,11 @@ type Event struct {
 	Truncated  bool       `json:"head_truncated"`
 	Attributes Attributes `json:"attributes"`
 
+	TraceID  string `json:"trace_id"`
+	SpanID   string `json:"span_id"`
+	ParentID string `json:"parent_span_id"`
+	Evidence string `json:"parent_evidence"`
+
 	RequestBytes  uint64 `json:"request_bytes"`
 	ResponseBytes uint64 `json:"response_bytes"`
 

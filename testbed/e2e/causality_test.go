@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build kernel
+
+package e2e
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"sonde/testbed/apps/shop"
+	"sonde/testbed/e2e/harness"
+)
+
+// span is one end of a call of the shop, as any output of sonde tells of it.
+type span struct {
+	call               string // as shop.Name makes it
+	role               string // "client" or "server"
+	trace, id          string
+	parent, evidence   string
+	failed, incomplete bool
+}
+
+// verdicts counts, for one kind of edge, what became of the parents.
+type verdicts struct{ right, wrong, none int }
+
+// edges are the verdicts by kind: the language of the client that made a call, or "wire" for a server's span, whose parent is
+// at the other end of its connection.
+type edges map[string]*verdicts
+
+func (e edges) count(kind string, fill func(*verdicts)) {
+	if e[kind] == nil {
+		e[kind] = &verdicts{}
+	}
+	fill(e[kind])
+}
+
+// String is a table, a line for each kind.
+func (e edges) String() string {
+	var b strings.Builder
+	for _, kind := range slices.Sorted(maps.Keys(e)) {
+		v := e[kind]
+		fmt.Fprintf(&b, "  %-36s right %5d  none %5d  wrong %3d  share %5.1f %%\n", kind, v.right, v.none, v.wrong,
+			100*float64(v.right)/float64(max(1, v.right+v.wrong+v.none)))
+	}
+	return b.String()
+}
+
+// share is the part of the edges of these kinds that have their parent; kinds are prefixes.
+func (e edges) share(kinds ...string) float64 {
+	var right, all int
+	for kind, v := range e {
+		if slices.ContainsFunc(kinds, func(prefix string) bool { return strings.HasPrefix(kind, prefix) }) {
+			right, all = right+v.right, all+v.right+v.wrong+v.none
+		}
+	}
+	return float64(right) / float64(max(1, all))
+}
+
+// judge holds the parents of spans against what the shop says. It fails the test at a wrong one, and where an end of a call is
+// missing or is there twice.
+func judge(t *testing.T, spans []span, first, orders int) edges {
+	t.Helper()
+	byID, ends := map[string]span{}, map[[2]string]int{}
+	for _, s := range spans {
+		if s.id != "" {
+			byID[s.id] = s
+		}
+		ends[[2]string{s.call, s.role}]++
+	}
+	calls := map[string]shop.Call{}
+	for n := range orders {
+		for _, c := range shop.Calls(first + n) {
+			calls[c.Name] = c
+			for _, role := range []string{"client", "server"} {
+				if got := ends[[2]string{c.Name, role}]; got != 1 {
+					t.Errorf("%s of %q: reported %d times", role, c.Name, got)
+				}
+			}
+		}
+	}
+	result, shown := edges{}, 0
+	for _, s := range spans {
+		c, known := calls[s.call]
+		if !known {
+			continue
+		}
+		kind, want := shop.Language(c.From, c.Protocol), [2]string{c.Parent, "server"}
+		if s.role == "server" {
+			kind, want = "wire, at "+c.To, [2]string{c.Name, "client"}
+		}
+		if wrong := verdict(result, kind, s, byID, want); wrong != "" {
+			if shown++; shown <= 10 {
+				t.Error(wrong)
+			}
+		}
+	}
+	if shown > 10 {
+		t.Errorf("%d wrong parents in all", shown)
+	}
+	return result
+}
+
+// verdict counts one edge and tells what is wrong with it. Where no parent is wanted, only a wrong one counts.
+func verdict(result edges, kind string, s span, byID map[string]span, want [2]string) string {
+	p, found := byID[s.parent]
+	switch {
+	case want[0] == "" && s.parent == "":
+		return ""
+	case s.parent == "":
+		result.count(kind, func(v *verdicts) { v.none++ })
+		return ""
+	case found && p.call == want[0] && p.role == want[1] && p.trace == s.trace:
+		result.count(kind, func(v *verdicts) { v.right++ })
+		return ""
+	}
+	result.count(cmp.Or(kind, "no parent wanted"), func(v *verdicts) { v.wrong++ })
+	return fmt.Sprintf("%s of %q has by %q the parent %s of %q (found %v, trace %s), want %s of %q (trace %s)", s.role, s.call, s.evidence,
+		p.role, p.call, found, p.trace, want[1], want[0], s.trace)
+}
+
+// spansOf takes the ends of the shop's calls from the lines of `sonde observe -o json`.
+func spansOf(events []harness.Event) []span {
+	var spans []span
+	for i := range events {
+		e := &events[i]
+		if e.Type != "request" {
+			continue
+		}
+		name := shop.Name(func(key string) string {
+			switch key {
+			case "http.request.method":
+				return e.Attributes.Method
+			case "url.path":
+				return e.Attributes.Path
+			}
+			return e.Attributes.Text(key)
+		})
+		if name != "" {
+			spans = append(spans, span{
+				call: name, role: e.Role, trace: e.TraceID, id: e.SpanID, parent: e.ParentID, evidence: e.Evidence,
+				failed: e.Outcome == "error", incomplete: e.Outcome == "incomplete",
+			})
+		}
+	}
+	return spans
+}
+
+func (l *lab) shop(t *testing.T, o shop.Options) *shop.Shop {
+	t.Helper()
+	s, err := shop.Start(l.Kit, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Stop)
+	return s
+}
+
+// buy places orders and checks the shop's answers.
+func buy(t *testing.T, s *shop.Shop, first, orders, concurrent int) {
+	t.Helper()
+	want := map[string]int{}
+	for n := range orders {
+		want[shop.Calls(first + n)[0].Status]++
+	}
+	got, err := s.Buy(first, orders, concurrent)
+	if err != nil || !maps.Equal(got, want) {
+		t.Fatalf("the shop answered %v, want %v: %v", got, want, err)
+	}
+}
+
+// ends is how many spans the orders lead to.
+func ends(first, orders int) int {
+	n := 0
+	for i := range orders {
+		n += 2 * len(shop.Calls(first+i))
+	}
+	return n
+}
+
+// TestParentsAreNeverWrong runs the shop without any trace context.
+func TestParentsAreNeverWrong(t *testing.T) {
+	l := newLab(t)
+	s := l.shop(t, shop.Options{})
+	first := 1
+	for _, concurrent := range []int{1, 20, 200} {
+		t.Run(fmt.Sprintf("%d orders at a time", concurrent), func(t *testing.T) {
+			ob := l.observeWith(t, harness.Options{Env: []string{roomyRing}}, s.Ports()...)
+			const orders = 400
+			buy(t, s, first, orders, concurrent)
+			events := ob.finish(ends(first, orders))
+			got := judge(t, spansOf(events), first, orders)
+			t.Logf("edges with a parent:\n%s", got)
+			first += orders
+		})
+	}
+}
