@@ -91,6 +91,9 @@ type Span struct {
 
 	// Sampled says that the span goes to the exporters of spans. Metrics count every request all the same.
 	Sampled bool
+	// Denied says that a remote parent, this span's or of a span above it, decided against sampling and that the head sampler
+	// honours that: no rule keeps the span.
+	Denied bool
 	// Kept says why a span is exported that the head sampler had left out: "error", "slow"; "" otherwise.
 	Kept string
 	// Silenced says that the observed process exports its own spans: the exporters of spans leave this one out.
