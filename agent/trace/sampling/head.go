@@ -70,17 +70,20 @@ func ratio(arg string) (float64, error) {
 	return share, nil
 }
 
-// Sample decides on a span of a trace. parent is the span above it, from the wire or one of sonde's, nil for a root. A parent
-// whose format deferred the decision has not made one.
-func (h *Head) Sample(trace model.TraceID, parent *model.SpanContext) bool {
-	if h.parentBased && parent != nil && !parent.Deferred {
+// Sample decides on a span. parent is the context that its trace came to this node with, nil for a trace that began here, so
+// that all spans of a trace are decided alike. A context whose format deferred the decision has not made one.
+func (h *Head) Sample(span, parent *model.SpanContext) bool {
+	if h.follows(parent) {
 		return parent.Flags&model.FlagSampled != 0
 	}
-	return binary.BigEndian.Uint64(trace[8:])>>1 < h.below
+	return binary.BigEndian.Uint64(span.TraceID[8:])>>1 < h.below
 }
 
-// Denies tells whether a context from the wire says not to sample and this sampler honours it; see model.Span.Denied. remote
-// is nil where there was none.
-func (h *Head) Denies(remote *model.SpanContext) bool {
-	return h.parentBased && remote != nil && !remote.Deferred && remote.Flags&model.FlagSampled == 0
+// Denies tells whether the parent, as in Sample, says not to sample and this sampler honours it; see model.Span.Denied.
+func (h *Head) Denies(parent *model.SpanContext) bool {
+	return h.follows(parent) && parent.Flags&model.FlagSampled == 0
+}
+
+func (h *Head) follows(parent *model.SpanContext) bool {
+	return h.parentBased && parent != nil && !parent.Deferred
 }

@@ -58,7 +58,7 @@ func TestHeadFollowsItsParentWhenItIsToldTo(t *testing.T) {
 		{"parentbased_traceidratio", "0.5", low, open, true},
 		{"parentbased_traceidratio", "0.5", high, open, false},
 	} {
-		if got := head(t, c.name, c.arg).Sample(c.trace, c.parent); got != c.want {
+		if got := head(t, c.name, c.arg).Sample(&model.SpanContext{TraceID: c.trace}, c.parent); got != c.want {
 			t.Errorf("%s %s: trace %s under %+v is %v", c.name, c.arg, c.trace, c.parent, got)
 		}
 	}
@@ -98,7 +98,7 @@ func TestRatioDecidesAsTheGoSDKDoes(t *testing.T) {
 			want := theirs.ShouldSample(sdk.SamplingParameters{
 				ParentContext: context.Background(), TraceID: trace.TraceID(id),
 			}).Decision == sdk.RecordAndSample
-			if got := ours.Sample(id, nil); got != want {
+			if got := ours.Sample(&model.SpanContext{TraceID: id}, nil); got != want {
 				t.Fatalf("share %v, trace %s: %v, the SDK says %v", share, id, got, want)
 			}
 			if want {
