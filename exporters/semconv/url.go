@@ -55,11 +55,8 @@ func knownMethod(method string) bool {
 // follow a host: a URL that was never asked for is worse than none.
 func (w *Walker) fullURL(r *model.Request, host authority) {
 	h := r.HTTP
-	path := h.Path
-	if path == "*" || h.Method == "CONNECT" { // asterisk and authority forms have no path
-		path = ""
-	}
-	if h.Method == "" || h.Scheme == "" || path != "" && path[0] != '/' {
+	path, ok := urlPath(h)
+	if !ok {
 		return
 	}
 	b := append(w.scratch[:0], h.Scheme...)
@@ -79,6 +76,15 @@ func (w *Walker) fullURL(r *model.Request, host authority) {
 	}
 	w.scratch = b
 	w.v.Bytes(KeyURLFull, b)
+}
+
+// urlPath returns the path of the target URI, and whether that URI is known.
+func urlPath(h *model.HTTP) (string, bool) {
+	path := h.Path
+	if path == "*" || h.Method == "CONNECT" { // asterisk and authority forms have no path
+		path = ""
+	}
+	return path, h.Method != "" && h.Scheme != "" && (path == "" || path[0] == '/')
 }
 
 // appendRedactedQuery keeps the names of a query and replaces every value. The separator is "&" alone, so that what a
