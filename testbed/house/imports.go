@@ -50,6 +50,8 @@ var importRules = []importRule{
 	}},
 
 	{"exporters/...", []string{"agent/model", "exporters/semconv"}},
+	{"exporters/otlp", []string{"agent/model", "exporters/semconv", "exporters/batch"}},   // one queue of spans
+	{"exporters/jaeger", []string{"agent/model", "exporters/semconv", "exporters/batch"}}, // for both
 	{"tui/...", []string{"agent/model", "tui/..."}},
 	{"cmd/sonde", []string{"agent/...", "cmd/...", "exporters/...", "probes/...", "tui/..."}},
 	{"deploy/grafana", nil},
