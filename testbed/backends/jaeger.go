@@ -58,8 +58,14 @@ func StartJaeger(bin, dir string) (*RunningJaeger, error) {
 	}
 	j.URL, j.ThriftURL = "http://"+api, "http://"+thrift+"/api/traces"
 	var err error
-	j.Process, err = start(dir, j.URL+"/api/services", bin, "--config", config)
+	j.Process, err = start(dir, []string{j.URL + "/api/services", "http://" + j.HTTP, j.ThriftURL}, bin, "--config", config)
 	return j, err
+}
+
+// Stop ends the process at once: it keeps nothing, and ending in order takes it ten seconds.
+func (j *RunningJaeger) Stop() {
+	_ = j.cmd.Process.Kill()
+	<-j.done
 }
 
 // Services returns the names of the services that have spans.

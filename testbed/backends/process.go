@@ -5,6 +5,7 @@ package backends
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -32,8 +33,8 @@ type Process struct {
 	done chan struct{}
 }
 
-// start starts a program in dir and waits until url answers with 200.
-func start(dir, ready string, argv ...string) (*Process, error) {
+// start starts a program in dir and waits until each of the URLs is answered, with whatever is no error of the server.
+func start(dir string, ready []string, argv ...string) (*Process, error) {
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		return nil, err
@@ -50,27 +51,29 @@ func start(dir, ready string, argv ...string) (*Process, error) {
 		_ = p.cmd.Wait()
 		close(p.done)
 	}()
-	if err := p.await(ready); err != nil {
-		p.Stop()
-		return nil, fmt.Errorf("%s: %w\n%s", filepath.Base(argv[0]), err, p.Log())
+	for _, url := range ready {
+		if err := p.await(url); err != nil {
+			p.Stop()
+			return nil, fmt.Errorf("%s: %s: %w\n%s", filepath.Base(argv[0]), url, err, p.Log())
+		}
 	}
 	return p, nil
 }
 
-func (p *Process) await(ready string) error {
+func (p *Process) await(url string) error {
 	client := http.Client{Timeout: 2 * time.Second}
 	for end := time.Now().Add(startLimit); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		select {
 		case <-p.done:
-			return fmt.Errorf("ended before it was ready")
+			return errors.New("ended before it was ready")
 		default:
 		}
-		resp, err := client.Get(ready)
+		resp, err := client.Get(url)
 		if err != nil {
 			continue
 		}
 		_ = resp.Body.Close()
-		if resp.StatusCode == http.StatusOK {
+		if resp.StatusCode < http.StatusInternalServerError {
 			return nil
 		}
 	}

@@ -51,7 +51,7 @@ func StartPrometheus(bin, dir string, targets []string, flags ...string) (*Runni
 		bin, "--config.file=" + config, "--web.listen-address=" + addr, "--storage.tsdb.path=" + filepath.Join(dir, "tsdb"),
 		"--log.level=warn", "--enable-feature=exemplar-storage",
 	}, flags...)
-	p.Process, err = start(dir, p.URL+"/-/ready", argv...)
+	p.Process, err = start(dir, []string{p.URL + "/-/ready"}, argv...)
 	return p, err
 }
 
