@@ -19,12 +19,10 @@ func PublicField(name []byte) bool {
 	case "host", "user-agent", "upgrade", "content-length", "transfer-encoding", "expect", "connection", "content-type",
 		"http2-settings", "sec-websocket-protocol", "sec-websocket-extensions", "sec-websocket-version",
 		"grpc-status", "grpc-message", "grpc-timeout",
-		"traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid", "x-b3-sampled", "x-b3-flags",
-		"uber-trace-id", "x-amzn-trace-id", "x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-sampling-priority",
 		"x-request-id":
 		return true
 	}
-	return false
+	return CarriesContext(name)
 }
 
-const longestPublic = len("x-datadog-sampling-priority")
+const longestPublic = max(longestContext, len("sec-websocket-extensions"))
