@@ -12,14 +12,22 @@ import (
 // askedServer returns the host and port that the client asked for: those of the request, where it has them (RFC 9110
 // 7.2), else the peer of its socket. A Host field that no host could have is not shown: it is the peer that was asked.
 func (a *Aggregator) askedServer(r *model.Request) (string, uint16) {
+	if r.HTTP == nil {
+		return a.peerServer(r)
+	}
 	host, port, ok := splitHost(r.HTTP.Host)
 	if !ok {
-		return a.addresses.text(r.Server.Addr.Addr()), r.Server.Addr.Port()
+		return a.peerServer(r)
 	}
 	if port == 0 {
 		port = defaultPort(r.HTTP.Scheme)
 	}
 	return host, port
+}
+
+// peerServer returns the server's end of the connection.
+func (a *Aggregator) peerServer(r *model.Request) (string, uint16) {
+	return a.addresses.text(r.Server.Addr.Addr()), r.Server.Addr.Port()
 }
 
 // defaultPort is the port of an authority without one, RFC 9110 4.2.1 and 4.2.2.

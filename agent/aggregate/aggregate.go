@@ -28,6 +28,9 @@ type Config struct {
 	// KnownMethods are the HTTP methods that are labels of their own; others are "_OTHER". Case-sensitive. This is the
 	// value of OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS, which replaces the default list.
 	KnownMethods []string
+	// OldRPC shows the durations of RPC under the names of the conventions up to 1.37 as well, which many dashboards ask for.
+	// OTEL_SEMCONV_STABILITY_OPT_IN with "rpc/dup" switches it on.
+	OldRPC bool
 }
 
 // Default returns the limits of OpenTelemetry's SDKs and the methods of its HTTP conventions.
@@ -38,6 +41,16 @@ func Default() Config {
 		KnownMethods: []string{
 			"GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS", "CONNECT", "TRACE", "QUERY",
 		},
+	}
+}
+
+// OptIn takes the value of OTEL_SEMCONV_STABILITY_OPT_IN, a list with commas. New names are always shown, so that only
+// "rpc/dup" changes anything.
+func (c *Config) OptIn(list string) {
+	for word := range strings.SplitSeq(list, ",") {
+		if strings.TrimSpace(word) == "rpc/dup" {
+			c.OldRPC = true
+		}
 	}
 }
 
@@ -72,16 +85,29 @@ type Aggregator struct {
 
 	mu        sync.Mutex // held for one update, or for the copy of one chunk of series
 	now       time.Duration
+	began     time.Duration // the first time that was told
 	addresses addressTexts
 
-	server, client        table[httpKey, histogram]
-	flows                 table[flowKey, flowCounters]
-	ended, failures       table[tcpKey, uint64]
-	retransmits           table[tcpKey, uint64]
-	rtt, lifetime         table[tcpKey, histogram]
-	unaggregated          table[protocolKey, uint64]
-	httpBounds, rttBounds []time.Duration
-	lifetimeBounds        []time.Duration
+	httpServers, httpClients    table[httpKey, httpSeries]
+	rpcServers, rpcClients      table[rpcKey, rpcSeries]
+	dbServers                   table[dbKey, histogram]
+	dbClients                   table[dbKey, dbSeries]
+	messagingServers            table[messagingKey, histogram]
+	messagingClients, processes table[messagingKey, messagingSeries]
+	dnsServers, dnsClients      table[dnsKey, histogram]
+	handshakes, sessions        table[sessionKey, histogram]
+	recentHTTP                  [1 << placeBits]recentHTTP
+	removals                    uint64 // of cells that recentHTTP may remember
+	edges                       table[edgeKey, edgeSeries]
+	spans                       [model.EvidenceCount][roleCount]uint64
+	flows                       table[flowKey, flowCounters]
+	ended, failures             table[tcpKey, uint64]
+	retransmits                 table[tcpKey, uint64]
+	rtt, lifetime               table[tcpKey, histogram]
+	unaggregated                table[protocolKey, uint64]
+	requestLayout, bodyLayout   *layout
+	dbLayout, rowLayout         *layout
+	rttLayout, lifetimeLayout   *layout
 
 	snapshots sync.Mutex // one snapshot at a time: only a snapshot removes series
 }
@@ -90,14 +116,25 @@ type Aggregator struct {
 // nil leaves the agent's own metrics out.
 func New(cfg Config, self SelfSource) *Aggregator {
 	a := &Aggregator{
-		cfg: cfg, self: self, methods: newMethodTable(cfg.KnownMethods), addresses: addressTexts{},
-		httpBounds:     durations(model.MetricHTTPServerDuration),
-		rttBounds:      durations(model.MetricTCPRTT),
-		lifetimeBounds: durations(model.MetricTCPDuration),
+		cfg: cfg, self: self, methods: newMethodTable(cfg.KnownMethods), addresses: addressTexts{}, began: -1,
+		requestLayout:  newLayout(model.MetricHTTPServerDuration.Bounds(), nanoseconds()),
+		bodyLayout:     newLayout(model.MetricHTTPServerRequestBody.Bounds(), ones()),
+		dbLayout:       newLayout(model.MetricDBClientDuration.Bounds(), nanoseconds()),
+		rowLayout:      newLayout(model.MetricDBClientRows.Bounds(), ones()),
+		rttLayout:      newLayout(model.MetricTCPRTT.Bounds(), nanoseconds()),
+		lifetimeLayout: newLayout(model.MetricTCPDuration.Bounds(), nanoseconds()),
 	}
 	n := cfg.MaxSeries
-	a.server = newTable[histogram](n, a.describeServer)
-	a.client = newTable[histogram](n, a.describeClient)
+	a.httpServers = newTable[httpSeries](n, a.describeServer)
+	a.httpClients = newTable[httpSeries](n, a.describeClient)
+	a.rpcServers, a.rpcClients = newTable[rpcSeries](n, describeRPC), newTable[rpcSeries](n, describeRPC)
+	a.dbServers, a.dbClients = newTable[histogram](n, describeDB), newTable[dbSeries](n, describeDB)
+	a.messagingServers = newTable[histogram](n, describeMessaging)
+	a.messagingClients = newTable[messagingSeries](n, describeMessaging)
+	a.processes = newTable[messagingSeries](n, describeMessaging)
+	a.dnsServers, a.dnsClients = newTable[histogram](n, describeDNS), newTable[histogram](n, describeDNS)
+	a.handshakes, a.sessions = newTable[histogram](n, describeSession), newTable[histogram](n, describeSession)
+	a.edges = newTable[edgeSeries](n, describeEdge)
 	a.flows = newTable[flowCounters](n/2, describeFlow) // each key is two series: transmit and receive
 	a.ended = newTable[uint64](n, describeTCP(model.AttrOutcome))
 	a.failures = newTable[uint64](n, describeTCP(model.AttrErrorType))
@@ -105,6 +142,8 @@ func New(cfg Config, self SelfSource) *Aggregator {
 	a.rtt = newTable[histogram](n, describeTCP(model.AttrCount))
 	a.lifetime = newTable[histogram](n, describeTCP(model.AttrCount))
 	a.unaggregated = newTable[uint64](n, describeProtocol)
+	forget := func() { a.removals++ }
+	a.httpServers.removing, a.httpClients.removing, a.edges.removing = forget, forget, forget
 	return a
 }
 
@@ -113,6 +152,9 @@ func New(cfg Config, self SelfSource) *Aggregator {
 func (a *Aggregator) Tick(now time.Duration) {
 	a.mu.Lock()
 	a.now = max(a.now, now)
+	if a.began < 0 {
+		a.began = a.now
+	}
 	a.mu.Unlock()
 }
 

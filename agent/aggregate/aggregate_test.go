@@ -117,11 +117,11 @@ func TestIdleSeriesIsHiddenThenForgotten(t *testing.T) {
 	at(20*time.Minute, 2, "it came back soon and must go on, or readers would miss a request")
 	at(24*time.Minute, 2, "not idle for long enough")
 	at(25*time.Minute, 0, "idle")
-	if len(a.server.cells) != 1 {
+	if len(a.httpServers.cells) != 1 {
 		t.Error("forgotten too early")
 	}
 	at(30*time.Minute, 0, "idle")
-	if len(a.server.cells) != 0 || len(a.server.list) != 0 {
+	if len(a.httpServers.cells) != 0 || len(a.httpServers.list) != 0 {
 		t.Error("not forgotten")
 	}
 	a.Request(&r)
@@ -162,7 +162,7 @@ func TestForgottenSeriesMakeRoom(t *testing.T) {
 		a.Tick(time.Duration(i+1) * 20 * time.Minute)
 	}
 	a.Snapshot()
-	if got := len(a.client.list); got != 1 {
+	if got := len(a.httpClients.list); got != 1 {
 		t.Fatalf("%d series left, want the overflow series alone", got)
 	}
 	feed("b")
@@ -174,7 +174,7 @@ func TestForgottenSeriesMakeRoom(t *testing.T) {
 	if len(series) != 10 || total != 11+20 {
 		t.Errorf("%d series with %d requests, want 10 with 31: 11 of the overflow before, 20 new ones", len(series), total)
 	}
-	for i, c := range a.client.list {
+	for i, c := range a.httpClients.list {
 		if c.place != i {
 			t.Errorf("place %d of the list holds the cell of place %d", i, c.place)
 		}

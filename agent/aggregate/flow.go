@@ -62,7 +62,7 @@ func (a *Aggregator) tcp(f *model.Flow, d model.FlowDelta, k tcpKey) {
 		*a.retransmits.at(k, a.now) += d.Retransmits
 	}
 	if f.TCP.SRTT > 0 && d.BytesTransmitted+d.BytesReceived > 0 {
-		a.rtt.at(k, a.now).observe(f.TCP.SRTT, a.rttBounds)
+		a.rtt.at(k, a.now).took(f.TCP.SRTT, a.rttLayout)
 	}
 	if d.Final && f.State != model.FlowActive { // active: sonde stopped watching, the connection goes on
 		a.connectionEnded(f, k)
@@ -83,7 +83,7 @@ func (a *Aggregator) connectionEnded(f *model.Flow, k tcpKey) {
 		*a.failures.at(failure, a.now)++
 	case model.FlowClosed, model.FlowReset:
 		if !f.JoinedMid && f.Start > 0 { // else the beginning was not seen
-			a.lifetime.at(k, a.now).observe(f.End-f.Start, a.lifetimeBounds)
+			a.lifetime.at(k, a.now).took(f.End-f.Start, a.lifetimeLayout)
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package aggregate
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -15,7 +16,7 @@ const otherName = "_OTHER"
 // httpKey identifies a series of the HTTP metrics. It is small on purpose: hashing it is most of the cost of a request.
 type httpKey struct {
 	service string
-	address string // of the server that was asked; client series only
+	target  string // route, in client series the address of the server that was asked
 	reason  string // why the exchange failed without a status that says so
 	port    uint16
 	status  uint16 // 0 when there is none
@@ -29,35 +30,90 @@ var (
 	versions = [...]string{"", "1.0", "1.1", "2", "3"}
 )
 
-// Request counts r. It keeps nothing of r but, for a series not seen before, copies of its strings.
-func (a *Aggregator) Request(r *model.Request) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	switch {
-	case r.HTTP == nil || r.RPC != nil || (r.Role != model.RoleServer && r.Role != model.RoleClient):
-		*a.unaggregated.at(protocolKey{r.Protocol, r.Role}, a.now)++
-	case r.Role == model.RoleServer:
-		a.server.recently(place(r), a.serverKey(r), a.now).observe(r.Duration(), a.httpBounds)
-	default:
-		a.client.recently(place(r), a.clientKey(r), a.now).observe(r.Duration(), a.httpBounds)
-	}
+// httpSeries are the values of the HTTP metrics with equal labels.
+type httpSeries struct {
+	duration              histogram
+	requestBody, response sizes  // of the bodies
+	host                  string // client series only: a Host field that stands for the address and port of the key
 }
 
-// place spreads connections, and the status codes of one.
-func place(r *model.Request) uint8 {
-	const golden = 0x9E3779B97F4A7C15 // Knuth's multiplier: connection ids may be addresses, whose low bits are equal
-	return uint8((r.Conn + uint64(r.HTTP.Status)) * golden >> 56)
+func (a *Aggregator) http(r *model.Request, o *observation) {
+	s, e := a.httpCells(r)
+	s.value.duration.observe(o, a.requestLayout)
+	s.value.requestBody.observe(r.HTTP.RequestBodyBytes, a.bodyLayout)
+	if r.HTTP.Status != 0 {
+		s.value.response.observe(r.HTTP.ResponseBodyBytes, a.bodyLayout)
+	}
+	s.touch(a.now)
+	a.countEdge(e, r, o, s.key.failed(leastError(r.Role)))
+}
+
+// recentHTTP remembers where a connection's last request was counted. Most requests are like the one before: comparing costs
+// a third of making keys and finding them.
+type recentHTTP struct {
+	series         *cell[httpKey, httpSeries]
+	edge           *cell[edgeKey, edgeSeries] // nil where there is none
+	client, server *model.Process
+	clientAddr     netip.AddrPort
+	serverAddr     netip.AddrPort
+	removals       uint64 // of the aggregator, when this was remembered
+	role           model.Role
+	scheme         uint8 // index in schemes
+}
+
+// httpCells returns where r is counted. The cells are the caller's until it lets go of the lock.
+func (a *Aggregator) httpCells(r *model.Request) (*cell[httpKey, httpSeries], *cell[edgeKey, edgeSeries]) {
+	recent := &a.recentHTTP[place(r, r.HTTP.Status)]
+	if recent.fits(a, r) {
+		return recent.series, recent.edge
+	}
+	t, k := &a.httpServers, httpKey{}
+	if r.Role == model.RoleServer {
+		k = a.serverKey(r)
+	} else {
+		t, k = &a.httpClients, a.clientKey(r)
+	}
+	*recent = recentHTTP{
+		series: t.cell(k, a.now), edge: a.edge(r, directEdge, k.target), role: r.Role, scheme: schemeIndex(r.HTTP.Scheme),
+		removals: a.removals, client: r.Client.Process, server: r.Server.Process, clientAddr: r.Client.Addr, serverAddr: r.Server.Addr,
+	}
+	if s := recent.series; r.Role == model.RoleClient && s.value.host == "" && len(r.HTTP.Host) <= maxText {
+		s.value.host = strings.Clone(r.HTTP.Host)
+	}
+	return recent.series, recent.edge
+}
+
+// fits tells whether r has the labels of the remembered series. It may be wrong about those that it does not fit.
+func (c *recentHTTP) fits(a *Aggregator, r *model.Request) bool {
+	if c.series == nil || c.removals != a.removals || c.role != r.Role || c.client != r.Client.Process || c.server != r.Server.Process ||
+		c.clientAddr != r.Client.Addr || c.serverAddr != r.Server.Addr {
+		return false
+	}
+	h, k := r.HTTP, &c.series.key
+	if r.Outcome > model.OutcomeError || int(k.status) != h.Status || k.status == 0 || k.reason != "" {
+		return false
+	}
+	if k.method == 0 || a.methods[k.method] != h.Method || k.version == 0 || versions[k.version] != h.Version {
+		return false // index 0 stands for several values
+	}
+	if c.scheme == 0 || schemes[c.scheme] != h.Scheme {
+		return false
+	}
+	if r.Role == model.RoleServer {
+		return k.target == h.Route
+	}
+	return c.series.value.host == h.Host
 }
 
 func (a *Aggregator) serverKey(r *model.Request) httpKey {
 	k := a.commonKey(r, serviceOf(&r.Server))
-	k.scheme = schemeIndex(r.HTTP.Scheme)
+	k.scheme, k.target = schemeIndex(r.HTTP.Scheme), r.HTTP.Route
 	return k
 }
 
 func (a *Aggregator) clientKey(r *model.Request) httpKey {
 	k := a.commonKey(r, serviceOf(&r.Client))
-	k.address, k.port = a.askedServer(r)
+	k.target, k.port = a.askedServer(r)
 	return k
 }
 
@@ -74,13 +130,6 @@ func (a *Aggregator) commonKey(r *model.Request, service string) httpKey {
 		k.reason = reasonOf(r)
 	}
 	return k
-}
-
-func reasonOf(r *model.Request) string {
-	if r.Reason == "" {
-		return otherName
-	}
-	return valid(r.Reason)
 }
 
 func statusOf(h *model.HTTP) uint16 {
@@ -114,6 +163,13 @@ func versionIndex(s string) uint8 {
 	return 0
 }
 
+func leastError(role model.Role) uint16 {
+	if role == model.RoleServer {
+		return serverError
+	}
+	return clientError
+}
+
 // Least status that is an error, by side: a client's mistake is not a failure of the server (OpenTelemetry HTTP spans).
 const (
 	serverError = 500
@@ -121,10 +177,11 @@ const (
 )
 
 func (a *Aggregator) describeServer(k httpKey) (httpKey, []model.Label) {
-	k.own()
+	own(&k.service, &k.target, &k.reason)
 	return k, labels(
 		model.Label{Attr: model.AttrService, Value: k.service},
 		model.Label{Attr: model.AttrMethod, Value: a.methods[k.method]},
+		model.Label{Attr: model.AttrRoute, Value: k.target},
 		model.Label{Attr: model.AttrScheme, Value: schemes[k.scheme]},
 		model.Label{Attr: model.AttrStatus, Value: number(k.status)},
 		model.Label{Attr: model.AttrErrorType, Value: k.errorType(serverError)},
@@ -133,11 +190,11 @@ func (a *Aggregator) describeServer(k httpKey) (httpKey, []model.Label) {
 }
 
 func (a *Aggregator) describeClient(k httpKey) (httpKey, []model.Label) {
-	k.own()
+	own(&k.service, &k.target, &k.reason)
 	return k, labels(
 		model.Label{Attr: model.AttrService, Value: k.service},
 		model.Label{Attr: model.AttrMethod, Value: a.methods[k.method]},
-		model.Label{Attr: model.AttrServerAddress, Value: k.address},
+		model.Label{Attr: model.AttrServerAddress, Value: k.target},
 		model.Label{Attr: model.AttrServerPort, Value: number(k.port)},
 		model.Label{Attr: model.AttrStatus, Value: number(k.status)},
 		model.Label{Attr: model.AttrErrorType, Value: k.errorType(clientError)},
@@ -145,17 +202,15 @@ func (a *Aggregator) describeClient(k httpKey) (httpKey, []model.Label) {
 	)
 }
 
-func (k *httpKey) own() {
-	k.service = strings.Clone(k.service)
-	k.address = strings.Clone(k.address)
-	k.reason = strings.Clone(k.reason)
+func (k *httpKey) failed(least uint16) bool {
+	return k.reason != "" || k.status >= least || (k.status > 0 && k.status < 100)
 }
 
 func (k *httpKey) errorType(least uint16) string {
-	if k.reason != "" {
+	switch {
+	case k.reason != "":
 		return k.reason
-	}
-	if k.status >= least || (k.status > 0 && k.status < 100) {
+	case k.failed(least):
 		return number(k.status)
 	}
 	return ""

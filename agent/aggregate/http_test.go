@@ -130,16 +130,14 @@ func TestRequestsWithoutMetricAreCounted(t *testing.T) {
 	r.Role = model.RoleWire
 	a.Request(&r)
 	a.Request(&model.Request{Role: model.RoleClient})
-	call := serverRequest("POST", 200) // is carried by HTTP and no HTTP request, by the conventions
-	call.Protocol, call.RPC = model.ProtocolGRPC, &model.RPC{}
-	a.Request(&call)
+	a.Request(&model.Request{Role: model.RoleServer, Protocol: model.ProtocolKafka, Messaging: &model.Messaging{API: "Heartbeat"}})
 	s := a.Snapshot()
 	var got []string
 	for _, s := range family(s, model.MetricRequestsUnaggregated) {
 		got = append(got, text(s.Labels))
 	}
 	slices.Sort(got)
-	if strings.Join(got, ", ") != "protocol=grpc role=server, protocol=http role=wire, role=client" {
+	if strings.Join(got, ", ") != "protocol=http role=wire, protocol=kafka role=server, role=client" {
 		t.Errorf("got %v", got)
 	}
 	if n := len(family(s, model.MetricHTTPServerDuration)); n != 0 {

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"time"
 
 	"sonde/agent/model"
 )
@@ -15,68 +16,28 @@ import (
 func (a *Aggregator) Snapshot() *model.Snapshot {
 	a.snapshots.Lock()
 	defer a.snapshots.Unlock()
-	f := families{limit: a.cfg.MaxSeries}
+	a.mu.Lock()
+	r := &reading{mu: &a.mu, now: a.now, idle: a.cfg.IdleTimeout}
+	f := families{limit: a.cfg.MaxSeries, began: max(0, a.began)}
+	a.mu.Unlock()
 
-	f.set(model.MetricHTTPServerDuration, histograms(a, &a.server, model.MetricHTTPServerDuration.Bounds()))
-	f.set(model.MetricHTTPClientDuration, histograms(a, &a.client, model.MetricHTTPClientDuration.Bounds()))
-	flows := copyOf(a, &a.flows)
-	f.set(model.MetricFlowIO, directions(flows, func(c *flowCounters) (transmitted, received uint64) {
-		return c.bytesTransmitted, c.bytesReceived
-	}))
-	f.set(model.MetricFlowPackets, directions(flows, func(c *flowCounters) (transmitted, received uint64) {
-		return c.packetsTransmitted, c.packetsReceived
-	}))
-	f.set(model.MetricTCPConnections, counters(a, &a.ended))
-	f.set(model.MetricTCPFailures, counters(a, &a.failures))
-	f.set(model.MetricTCPRetransmits, counters(a, &a.retransmits))
-	f.set(model.MetricTCPRTT, histograms(a, &a.rtt, model.MetricTCPRTT.Bounds()))
-	f.set(model.MetricTCPDuration, histograms(a, &a.lifetime, model.MetricTCPDuration.Bounds()))
-	f.set(model.MetricRequestsUnaggregated, counters(a, &a.unaggregated))
+	a.readHTTP(r, &f)
+	a.readRPC(r, &f)
+	a.readDB(r, &f)
+	a.readMessaging(r, &f)
+	f.set(model.MetricDNSLookup, histograms(r, &a.dnsClients, a.requestLayout))
+	f.set(model.MetricDNSServer, histograms(r, &a.dnsServers, a.requestLayout))
+	f.set(model.MetricTLSHandshake, histograms(r, &a.handshakes, a.requestLayout))
+	f.set(model.MetricWebSocketSession, histograms(r, &a.sessions, a.lifetimeLayout))
+	a.readEdges(r, &f)
+	a.readSpans(r, &f)
+	a.readFlows(r, &f)
+	f.set(model.MetricRequestsUnaggregated, counters(r, &a.unaggregated))
 	if a.self != nil {
 		self := a.self.Self()
 		self.add(&f)
 	}
-	return f.snapshot()
-}
-
-func copyOf[K comparable, V any](a *Aggregator, t *table[K, V]) []sample[V] {
-	a.mu.Lock()
-	now := a.now
-	a.mu.Unlock()
-	return t.copy(&a.mu, now, a.cfg.IdleTimeout)
-}
-
-func counters[K comparable](a *Aggregator, t *table[K, uint64]) []model.Series {
-	samples := copyOf(a, t)
-	out := make([]model.Series, len(samples))
-	for i := range samples {
-		out[i] = model.Series{Labels: samples[i].labels, Value: float64(samples[i].value)}
-	}
-	return out
-}
-
-func histograms[K comparable](a *Aggregator, t *table[K, histogram], bounds []float64) []model.Series {
-	samples := copyOf(a, t)
-	out, all := make([]model.Series, len(samples)), make([]model.Histogram, len(samples))
-	for i := range samples {
-		h := &samples[i].value // the copy belongs to this snapshot
-		all[i] = model.Histogram{Bounds: bounds, Counts: h.counts[:len(bounds)+1], Sum: h.sumSeconds()}
-		out[i] = model.Series{Labels: samples[i].labels, Histogram: &all[i]}
-	}
-	return out
-}
-
-// directions makes two series of each sample. The overflow series keeps its direction too: so the sums of both
-// directions stay exact.
-func directions(flows []sample[flowCounters], of func(*flowCounters) (uint64, uint64)) []model.Series {
-	out := make([]model.Series, 0, 2*len(flows))
-	for i := range flows {
-		transmitted, received := of(&flows[i].value)
-		out = append(out,
-			model.Series{Labels: with(flows[i].labels, transmit), Value: float64(transmitted)},
-			model.Series{Labels: with(flows[i].labels, receive), Value: float64(received)})
-	}
-	return out
+	return f.snapshot(r.now)
 }
 
 var (
@@ -92,6 +53,7 @@ func named(a model.Attr, value string) model.Label { return model.Label{Attr: a,
 
 // families collects the series of a snapshot.
 type families struct {
+	began  time.Duration // when the agent began to count
 	series [model.MetricCount][]model.Series
 	merge  [model.MetricCount]bool // filled by add: not yet known to be free of twins
 	limit  int
@@ -99,8 +61,18 @@ type families struct {
 
 func (f *families) set(m model.Metric, s []model.Series) { f.series[m] = s }
 
+// expect makes room for n series of each of ms.
+func (f *families) expect(n int, ms ...model.Metric) {
+	for _, m := range ms {
+		f.series[m] = make([]model.Series, 0, n)
+	}
+}
+
+// put appends a series of a table, whose labels no other has.
+func (f *families) put(m model.Metric, s model.Series) { f.series[m] = append(f.series[m], s) }
+
 func (f *families) add(m model.Metric, value float64, ls ...model.Label) {
-	f.series[m] = append(f.series[m], model.Series{Labels: labels(ls...), Value: value})
+	f.series[m] = append(f.series[m], model.Series{Labels: labels(ls...), Value: value, Start: f.began})
 	f.merge[m] = true
 }
 
@@ -115,8 +87,8 @@ func (f *families) addBytes(m model.Metric, b Bytes) {
 	f.add(m, float64(b.Received), receive)
 }
 
-func (f *families) snapshot() *model.Snapshot {
-	s := &model.Snapshot{}
+func (f *families) snapshot(now time.Duration) *model.Snapshot {
+	s := &model.Snapshot{Time: now}
 	for m, series := range f.series {
 		if f.merge[m] {
 			series = bound(merge(series), f.limit)
@@ -151,7 +123,7 @@ func bound(series []model.Series, limit int) []model.Series {
 	if len(series) <= limit {
 		return series
 	}
-	rest := model.Series{Labels: []model.Label{{Attr: model.AttrOverflow, Value: "true"}}}
+	rest := model.Series{Start: series[0].Start, Labels: []model.Label{{Attr: model.AttrOverflow, Value: "true"}}}
 	for _, s := range series[limit-1:] {
 		rest.Value += s.Value
 	}

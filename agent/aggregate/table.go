@@ -19,7 +19,10 @@ type table[K comparable, V any] struct {
 
 	// recent remembers where a connection's last request was counted. Comparing keys costs a third of finding them: a
 	// string that is the same string is not even read.
-	recent [256]*cell[K, V]
+	recent [recentCells]*cell[K, V]
+
+	// removing is called before a cell goes, nil does nothing: others may remember it too.
+	removing func()
 
 	// describe returns the labels of a key, and the key to keep: with strings of its own, as those of a request may be
 	// slices of a much larger buffer. Keys that differ must have labels that differ, or a metric would hold the same
@@ -27,11 +30,14 @@ type table[K comparable, V any] struct {
 	describe func(K) (K, []model.Label)
 }
 
+const recentCells = 256
+
 // cell is a series and its age.
 type cell[K comparable, V any] struct {
 	key    K
 	labels []model.Label
 	place  int           // in the table's list
+	began  time.Duration // when it was made
 	seen   time.Duration // last change
 	shown  shown
 	value  V
@@ -53,42 +59,57 @@ func newTable[V any, K comparable](limit int, describe func(K) (K, []model.Label
 
 // at returns the value to be changed at time now: that of k, or the overflow's when the table is full.
 func (t *table[K, V]) at(k K, now time.Duration) *V {
-	c := t.cells[k]
-	if c == nil {
-		c = t.add(k)
-	}
-	c.seen, c.shown = now, showNext
+	c := t.cell(k, now)
+	c.touch(now)
 	return &c.value
 }
 
-// recently is at with a guess: place is any number that often goes with the same key.
-func (t *table[K, V]) recently(place uint8, k K, now time.Duration) *V {
-	c := t.recent[place]
-	if c == nil || c.key != k {
-		if c = t.cells[k]; c == nil {
-			return t.at(k, now)
-		}
-		t.recent[place] = c
+// cell returns the cell of k, or the overflow's. Whoever changes it has to touch it.
+func (t *table[K, V]) cell(k K, now time.Duration) *cell[K, V] {
+	c := t.cells[k]
+	if c == nil {
+		c = t.add(k, now)
 	}
-	c.seen, c.shown = now, showNext
+	return c
+}
+
+func (c *cell[K, V]) touch(now time.Duration) { c.seen, c.shown = now, showNext }
+
+// recently is at with a guess: place is any number that often goes with the same key.
+func (t *table[K, V]) recently(place uint16, k K, now time.Duration) *V {
+	c := t.recentCell(place, k, now)
+	c.touch(now)
 	return &c.value
+}
+
+// recentCell is cell with a guess.
+func (t *table[K, V]) recentCell(place uint16, k K, now time.Duration) *cell[K, V] {
+	recent := &t.recent[place%recentCells]
+	if c := *recent; c != nil && c.key == k {
+		return c
+	}
+	c := t.cell(k, now)
+	if c != t.overflow {
+		*recent = c
+	}
+	return c
 }
 
 // add makes the series of k. The last free place is kept for the overflow series.
-func (t *table[K, V]) add(k K) *cell[K, V] {
+func (t *table[K, V]) add(k K, now time.Duration) *cell[K, V] {
 	used := len(t.list)
 	if t.overflow == nil {
 		used++
 	}
 	if used < t.limit {
-		c := &cell[K, V]{}
+		c := &cell[K, V]{began: now}
 		c.key, c.labels = t.describe(k)
 		t.cells[c.key] = c
 		t.append(c)
 		return c
 	}
 	if t.overflow == nil {
-		t.overflow = &cell[K, V]{labels: []model.Label{{Attr: model.AttrOverflow, Value: "true"}}}
+		t.overflow = &cell[K, V]{began: now, labels: []model.Label{{Attr: model.AttrOverflow, Value: "true"}}}
 		t.append(t.overflow)
 	}
 	return t.overflow
@@ -105,6 +126,9 @@ func (t *table[K, V]) remove(c *cell[K, V]) {
 		return
 	}
 	clear(t.recent[:])
+	if t.removing != nil {
+		t.removing()
+	}
 	delete(t.cells, c.key)
 	last := t.list[len(t.list)-1]
 	last.place = c.place
@@ -113,49 +137,53 @@ func (t *table[K, V]) remove(c *cell[K, V]) {
 	t.list = t.list[:len(t.list)-1]
 }
 
-// sample is the copy of a cell in a snapshot.
-type sample[V any] struct {
-	labels []model.Label
-	value  V
-}
-
 // chunk is the number of cells that a snapshot handles before it lets the feeding goroutine in, a matter of microseconds.
 const chunk = 64
 
-// copy returns the series to be shown and forgets those that have been absent for long enough. Snapshots are taken one at
-// a time and only they remove cells, so that the list can only grow between two chunks.
-func (t *table[K, V]) copy(mu *sync.Mutex, now, idle time.Duration) []sample[V] {
-	mu.Lock()
-	n := len(t.list)
-	mu.Unlock()
+// reading is what a snapshot needs to go over tables.
+type reading struct {
+	mu        *sync.Mutex
+	now, idle time.Duration
+	slabs     slabs
+}
 
-	out := make([]sample[V], 0, n) // allocated without the lock
+// len returns how many cells each is going to see at most.
+func (t *table[K, V]) len(r *reading) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(t.list)
+}
+
+// each calls take, with the lock held, for the first n series that are to be shown, and forgets those that have been absent
+// for long enough. Snapshots are taken one at a time and only they remove cells, so that the list can only grow between two
+// chunks.
+func (t *table[K, V]) each(r *reading, n int, take func(*cell[K, V])) {
 	var gone []*cell[K, V]
 	for from := 0; from < n; from += chunk {
-		mu.Lock()
+		r.slabs.reserve()
+		r.mu.Lock()
 		for _, c := range t.list[from:min(n, from+chunk)] {
-			if c.expired(now, idle) {
+			if c.expired(r.now, r.idle) {
 				gone = append(gone, c)
-			} else if c.show(now, idle) {
-				out = append(out, sample[V]{c.labels, c.value})
+			} else if c.show(r.now, r.idle) {
+				take(c)
 			}
 		}
-		mu.Unlock()
+		r.mu.Unlock()
 	}
-	t.forget(gone, mu, now, idle)
-	return out
+	t.forget(gone, r)
 }
 
 // forget removes cells that are still expired: one that changed since it was collected lives on with its count.
-func (t *table[K, V]) forget(gone []*cell[K, V], mu *sync.Mutex, now, idle time.Duration) {
+func (t *table[K, V]) forget(gone []*cell[K, V], r *reading) {
 	for part := range slices.Chunk(gone, chunk) {
-		mu.Lock()
+		r.mu.Lock()
 		for _, c := range part {
-			if c.expired(now, idle) {
+			if c.expired(r.now, r.idle) {
 				t.remove(c)
 			}
 		}
-		mu.Unlock()
+		r.mu.Unlock()
 	}
 }
 
