@@ -18,7 +18,7 @@ import (
 
 // TestBuildsOfOneProgramShareOneCompilation builds the command of this folder, which is the quickest.
 func TestBuildsOfOneProgramShareOneCompilation(t *testing.T) {
-	modules, err := run(nil, "go", "env", "GOCACHE")
+	modules, err := run("go", "env", "GOCACHE")
 	if err != nil {
 		t.Fatal(err)
 	}

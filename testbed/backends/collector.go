@@ -52,9 +52,35 @@ func (c *RunningCollector) Spans() ([]Span, error) {
 	return readSpans(filepath.Join(c.Dir, "traces.jsonl"))
 }
 
-// Validate holds a configuration file against what the program knows of its components, without starting them.
-func Validate(bin, config string, env ...string) error {
-	out, err := run(env, bin, "validate", "--config", config)
+// StartGateway starts the program in dir with configuration files of its own, which must take the addresses to listen on
+// from OTLP_GRPC_LISTEN, OTLP_HTTP_LISTEN and HEALTH_LISTEN; env is added to the environment. It has no Spans.
+func StartGateway(bin, dir string, configs []string, env ...string) (*RunningCollector, error) {
+	c := &RunningCollector{}
+	var health string
+	if err := freeAddrs(&c.GRPC, &c.HTTP, &health); err != nil {
+		return nil, err
+	}
+	argv := append([]string{"env", "OTLP_GRPC_LISTEN=" + c.GRPC, "OTLP_HTTP_LISTEN=" + c.HTTP, "HEALTH_LISTEN=" + health}, env...)
+	argv = append(argv, bin)
+	for _, name := range configs {
+		full, err := filepath.Abs(name) // the program runs in dir
+		if err != nil {
+			return nil, err
+		}
+		argv = append(argv, "--config", full)
+	}
+	var err error
+	c.Process, err = start(dir, []string{"http://" + c.HTTP, "http://" + health}, argv...)
+	return c, err
+}
+
+// Validate holds configuration files against what the program knows of its components, without starting them.
+func Validate(bin string, configs []string) error {
+	argv := []string{bin, "validate"}
+	for _, name := range configs {
+		argv = append(argv, "--config", name)
+	}
+	out, err := run(argv...)
 	if err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
