@@ -5,7 +5,9 @@ package otlp
 import (
 	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,8 +20,6 @@ import (
 	"google.golang.org/grpc/credentials"
 	_ "google.golang.org/grpc/encoding/gzip" // the server has to know it
 	"google.golang.org/protobuf/proto"
-
-	"crypto/tls"
 )
 
 // receiver is an OTLP receiver of one protocol on a real socket. behave decides for each request; what it lets through is
@@ -163,7 +163,11 @@ func (r *receiver) asked() int {
 // listenHTTP starts a receiver of OTLP/HTTP. tlsConfig may be nil.
 func listenHTTP(t testing.TB, tlsConfig *tls.Config, behave func(n int) verdict) *receiver {
 	r := &receiver{behave: behave}
-	s := httptest.NewUnstartedServer(r)
+	return serveHTTP(t, httptest.NewUnstartedServer(r), r, tlsConfig)
+}
+
+func serveHTTP(t testing.TB, s *httptest.Server, r *receiver, tlsConfig *tls.Config) *receiver {
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	if s.TLS = tlsConfig; tlsConfig != nil {
 		s.StartTLS()
 	} else {
@@ -180,11 +184,30 @@ func listenHTTP(t testing.TB, tlsConfig *tls.Config, behave func(n int) verdict)
 
 // listenGRPC starts a receiver of OTLP/gRPC.
 func listenGRPC(t testing.TB, tlsConfig *tls.Config, behave func(n int) verdict) *receiver {
-	r := &receiver{behave: behave}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveGRPC(t, ln, &receiver{behave: behave}, tlsConfig)
+}
+
+// listenAt starts a receiver on an address that was in use before.
+func listenAt(t testing.TB, protocol Protocol, address string) *receiver {
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &receiver{}
+	if protocol == GRPC {
+		return serveGRPC(t, ln, r, nil)
+	}
+	s := httptest.NewUnstartedServer(r)
+	_ = s.Listener.Close()
+	s.Listener = ln
+	return serveHTTP(t, s, r, nil)
+}
+
+func serveGRPC(t testing.TB, ln net.Listener, r *receiver, tlsConfig *tls.Config) *receiver {
 	conns := &connections{Listener: ln}
 	var options []grpc.ServerOption
 	r.url = "http://" + ln.Addr().String()
