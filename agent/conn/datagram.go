@@ -104,5 +104,8 @@ func (t *Tracker) endTalks(picked func(*talk) bool, now time.Duration, reason st
 		w.parser.Release()
 		t.talking = nil
 		delete(t.talks, w.key)
+		if t.tracer != nil {
+			t.tracer.Ended(w.id)
+		}
 	}
 }

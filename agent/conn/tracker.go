@@ -76,6 +76,16 @@ type Output interface {
 	Drops(name string, packets uint64)
 }
 
+// Tracer is told of causes before their effects. agent/trace has one.
+type Tracer interface {
+	// Begin tells that the head of a request was read, and returns what its Request.Begun will say. s is valid during the call.
+	Begin(s *model.Started) uint64
+	// Use tells that a thread or goroutine used a connection. u is valid during the call.
+	Use(u *model.Use)
+	// Ended tells that no request of a connection will follow.
+	Ended(conn uint64)
+}
+
 // Identify says who an actor is, from what the kernel knew of it when it used the socket. It never returns nil.
 type Identify func(pid uint32, started time.Duration, comm string, cgroupID uint64) *model.Process
 
@@ -108,8 +118,11 @@ type Tracker struct {
 	out      Output
 	identify Identify
 	engine   *detect.Engine
-	current  *Conn // whose bytes are being parsed
-	talking  *talk // the same of datagrams, nil otherwise
+	current  *Conn         // whose bytes are being parsed
+	talking  *talk         // the same of datagrams, nil otherwise
+	tracer   Tracer        // nil when nobody traces
+	started  model.Started // for tracer
+	used     model.Use     // the same
 
 	conns   map[uint64]*Conn         // by address of the kernel's socket
 	cookies map[uint64]*Conn         // by socket cookie, once a segment told it
@@ -150,6 +163,12 @@ func New(c Config, identify Identify, interfaceName func(uint32) string, out Out
 	return t
 }
 
+// Trace has a tracer told of causes. To be called before the first record.
+func (t *Tracker) Trace(to Tracer) {
+	t.tracer = to
+	t.engine.Trace(t.begin)
+}
+
 // Stats returns the counts so far.
 func (t *Tracker) Stats() Stats {
 	s := t.stats
@@ -181,6 +200,8 @@ func (t *Tracker) Record(r event.Record) {
 		ok = t.lost(event.As[event.Lost](r))
 	case event.KindDrops:
 		ok = t.drops(event.As[event.Drops](r))
+	case event.KindUse:
+		ok = t.use(event.As[event.Use](r))
 	}
 	if !ok {
 		t.stats.Undecodable++
@@ -390,6 +411,9 @@ func (t *Tracker) closed(e *event.Close) bool {
 func (t *Tracker) finish(c *Conn, at time.Duration, end ending) {
 	t.current = c
 	c.finish(at, end)
+	if t.tracer != nil {
+		t.tracer.Ended(c.id)
+	}
 	t.forget(c)
 	if t.conns[c.sock] == c {
 		delete(t.conns, c.sock)

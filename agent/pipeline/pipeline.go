@@ -34,9 +34,18 @@ type Ticker interface {
 	Tick(now time.Duration)
 }
 
+// Tracer gives requests their place in traces. agent/trace has one.
+type Tracer interface {
+	conn.Tracer
+	// Finish sets r.Span.
+	Finish(r *model.Request)
+	Tick(now time.Duration)
+}
+
 // Pipeline runs the stages.
 type Pipeline struct {
 	tracker *conn.Tracker
+	tracer  Tracer // nil when nobody traces
 	sinks   []Sink
 
 	mu    sync.Mutex // of stats, which scrapes read
@@ -49,6 +58,12 @@ func New(c conn.Config, identify conn.Identify, interfaceName func(uint32) strin
 	p := &Pipeline{sinks: sinks}
 	p.tracker = conn.New(c, identify, interfaceName, (*output)(p))
 	return p
+}
+
+// Trace has a tracer finish each request before the sinks get it. To be called before Run.
+func (p *Pipeline) Trace(t Tracer) {
+	p.tracer = t
+	p.tracker.Trace(t)
 }
 
 // Run reads the source to its end or until ctx is done, then reports what is still open and returns.
@@ -66,6 +81,9 @@ func (p *Pipeline) Record(r source.Record) { p.tracker.Record(r) }
 func (p *Pipeline) Tick(now time.Duration) {
 	p.now = now
 	p.tracker.Tick(now)
+	if p.tracer != nil {
+		p.tracer.Tick(now)
+	}
 	for _, s := range p.sinks {
 		if t, ok := s.(Ticker); ok {
 			t.Tick(now)
@@ -87,6 +105,9 @@ func (p *Pipeline) Stats() conn.Stats {
 type output Pipeline
 
 func (o *output) Request(r *model.Request) {
+	if o.tracer != nil {
+		o.tracer.Finish(r)
+	}
 	for _, s := range o.sinks {
 		s.Request(r)
 	}

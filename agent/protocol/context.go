@@ -2,6 +2,12 @@
 
 package protocol
 
+import (
+	"bytes"
+
+	"sonde/agent/model"
+)
+
 // CarriesContext tells whether a field of this name, in any case, may carry trace context in one of the formats that
 // agent/trace/propagation reads. Parsers keep the values of such fields, and recordings may hold them.
 func CarriesContext(name []byte) bool {
@@ -31,3 +37,31 @@ func CarriesContext(name []byte) bool {
 }
 
 const longestContext = len("x-datadog-sampling-priority")
+
+// KeepField adds a field that carries context to those kept, in the limits of model.MaxFields. A value over model.MaxField is
+// left out: a part of it would say something else.
+func KeepField(fields []model.Field, name string, value []byte) []model.Field {
+	if len(fields) >= model.MaxFields || len(value) > model.MaxField {
+		return fields
+	}
+	return append(fields, model.Field{Name: name, Value: string(value)})
+}
+
+// userTag is what Datadog's libraries call the identifier of a user, where a service has them hand it on.
+const userTag = "_dd.p.usr.id="
+
+// PrivateTag returns the part of a field's value that a recording must not hold although the field carries context: who a
+// user is. Nearly always there is none, and from is to.
+func PrivateTag(name, value []byte) (from, to int) {
+	if len(name) != len("x-datadog-tags") || !bytes.EqualFold(name, []byte("x-datadog-tags")) {
+		return 0, 0
+	}
+	if from = bytes.Index(value, []byte(userTag)); from < 0 {
+		return 0, 0
+	}
+	from += len(userTag)
+	if n := bytes.IndexByte(value[from:], ','); n >= 0 {
+		return from, from + n
+	}
+	return from, len(value)
+}

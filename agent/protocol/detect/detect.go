@@ -57,6 +57,9 @@ func New(specs []protocol.Spec, emit protocol.Emit, marks protocol.Marks) *Engin
 // Wire says that what passes comes from a capture; see protocol.Env. To be called before any connection is made.
 func (e *Engine) Wire() { e.env.Wire = true }
 
+// Trace has parsers tell of requests that begin; see protocol.Env.Begin. To be called before any connection is made.
+func (e *Engine) Trace(begin func(protocol.Begin) uint64) { e.env.Begin = begin }
+
 // open implements protocol.Env.Open.
 func (e *Engine) open(name string, s protocol.Start) protocol.Parser {
 	if name == "" {

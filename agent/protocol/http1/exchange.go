@@ -14,6 +14,7 @@ import (
 type exchange struct {
 	request model.Request
 	http    model.HTTP
+	fields  []model.Field // memory of request.Fields
 
 	dir       protocol.Dir // that the request travels in
 	turn      uint32       // of that direction in which it began
@@ -35,6 +36,10 @@ func (e *exchange) setRequest(s *Shared, h *head) {
 	d.Host = s.intern(h.host, MaxField)
 	d.UserAgent = s.intern(h.agent, MaxField)
 	e.expects = h.expects
+	for _, f := range h.context {
+		e.fields = protocol.KeepField(e.fields, s.intern(f.name, MaxField), f.value)
+		e.request.Fields = e.fields
+	}
 	e.head, e.connect = d.Method == "HEAD", d.Method == "CONNECT"
 	if h.target == nil {
 		return

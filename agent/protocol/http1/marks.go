@@ -102,6 +102,9 @@ func markLines(m protocol.Marks, d protocol.Dir, p []byte, at uint64) {
 		default:
 			from = bytes.IndexByte(line, ':') + 1
 			public = from > 0 && protocol.PublicField(line[:from-1])
+			if a, b := protocol.PrivateTag(line[:max(from-1, 0)], line[from:]); a < b {
+				m.Hide(d, at+uint64(from+a), at+uint64(from+b), protocol.FillAll)
+			}
 		}
 		if !public && from < len(line) {
 			m.Hide(d, at+uint64(from), at+uint64(len(line)), protocol.FillAll)

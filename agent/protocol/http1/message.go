@@ -159,6 +159,9 @@ func (c *Conn) request(d protocol.Dir, s *side, h *head) *exchange {
 	c.rtsp = bytes.HasPrefix(h.version, []byte("RTSP/"))
 	c.queue = append(c.queue, e)
 	c.sending = e
+	if begin := c.shared.env.Begin; begin != nil {
+		e.request.Begun = begin(protocol.Begin{Dir: d, At: s.from, Start: s.first, Fields: e.request.Fields})
+	}
 	return e
 }
 

@@ -4,6 +4,9 @@ package http1
 
 import (
 	"bytes"
+
+	"sonde/agent/model"
+	"sonde/agent/protocol"
 )
 
 // head is what matters of a message's head. Its slices point into the bytes that were read.
@@ -16,7 +19,11 @@ type head struct {
 	version        []byte // "1.1"
 
 	fields
+	context []contextField // at most model.MaxFields; the memory is used again
 }
+
+// contextField may carry trace context.
+type contextField struct{ name, value []byte }
 
 // fields are the header fields that matter. A field that came twice has its first value, unless RFC 9110 joins them.
 type fields struct {
@@ -33,7 +40,7 @@ type fields struct {
 // scan reads the head that p begins with and returns its length, the empty line included. It returns 0 when the head goes
 // on behind p; then the fields of whole lines are set.
 func (h *head) scan(p []byte) int {
-	h.line, h.folded, h.fields = nil, false, fields{}
+	h.line, h.folded, h.fields, h.context = nil, false, fields{}, h.context[:0]
 	for i := 0; i < len(p); {
 		n := bytes.IndexByte(p[i:], '\n')
 		if n < 0 {
@@ -126,6 +133,8 @@ func (h *head) field(l []byte) {
 			h.agent = v
 		} else if v, ok := value(l, "upgrade"); ok && h.upgrade == nil {
 			h.upgrade = v
+		} else {
+			h.carries(l)
 		}
 	case 'c':
 		if v, ok := value(l, "content-length"); ok {
@@ -134,6 +143,8 @@ func (h *head) field(l []byte) {
 	case 't':
 		if v, ok := value(l, "transfer-encoding"); ok {
 			h.transferEncoding(v)
+		} else {
+			h.carries(l)
 		}
 	case 's':
 		if v, ok := value(l, "sec-websocket-protocol"); ok && h.subprotocol == nil {
@@ -145,6 +156,19 @@ func (h *head) field(l []byte) {
 		if v, ok := value(l, "expect"); ok {
 			h.expects = equalFold(v, "100-continue")
 		}
+	case 'b', 'g', 'x':
+		h.carries(l)
+	}
+}
+
+// carries keeps a field that may carry trace context.
+func (h *head) carries(l []byte) {
+	name, v, _ := bytes.Cut(l, []byte(":"))
+	for len(name) > 0 && isSpace(name[len(name)-1]) {
+		name = name[:len(name)-1]
+	}
+	if len(h.context) < model.MaxFields && protocol.CarriesContext(name) {
+		h.context = append(h.context, contextField{name, trim(v)})
 	}
 }
 

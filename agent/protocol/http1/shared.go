@@ -94,7 +94,8 @@ func (s *Shared) exchange() *exchange {
 	if n := len(s.exchanges); n > 0 {
 		e := s.exchanges[n-1]
 		s.exchanges = s.exchanges[:n-1]
-		*e = exchange{}
+		clear(e.fields)
+		*e = exchange{fields: e.fields[:0]}
 		return e
 	}
 	return &exchange{}

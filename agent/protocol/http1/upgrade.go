@@ -4,6 +4,7 @@ package http1
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"sonde/agent/model"
@@ -54,7 +55,7 @@ func (c *Conn) upgraded(e *exchange, h *head) *model.Request {
 		session model.WebSocket
 	}{request: e.request, http: e.http}
 	r := &x.request
-	r.Protocol, r.Role, r.HTTP = model.ProtocolHTTP, protocol.RoleOf(e.dir), &x.http
+	r.Protocol, r.Role, r.HTTP, r.Fields = model.ProtocolHTTP, protocol.RoleOf(e.dir), &x.http, slices.Clone(r.Fields)
 	if e == c.sending {
 		q := &c.side[e.dir]
 		r.RequestBytes, r.RequestEnd = q.pos-e.from, q.last

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"time"
 
+	"sonde/agent/model"
 	"sonde/agent/protocol"
 	"sonde/agent/protocol/http2/hpack"
 )
@@ -17,7 +18,8 @@ type block struct {
 	endStream bool
 	broken    bool // a part of it was not captured, or it is none
 	stream    uint32
-	start     time.Duration // its first byte
+	at        uint64        // position of its first byte
+	start     time.Duration // the same
 	end       time.Duration // the last byte that has come
 	bytes     uint64        // of its frames
 	head      *head         // nil outside of a block
@@ -34,7 +36,7 @@ func (c *conn) blockBegin(s *side) {
 		return
 	}
 	s.block = block{
-		push: s.frame.typ == typePush, endStream: s.frame.endsStream(), stream: s.frame.stream, start: s.start, head: c.shared.head(), dir: c.dirOf(s),
+		push: s.frame.typ == typePush, endStream: s.frame.endsStream(), stream: s.frame.stream, at: s.headAt, start: s.start, head: c.shared.head(), dir: c.dirOf(s),
 	}
 }
 
@@ -130,6 +132,8 @@ type head struct {
 	grpcMessage string
 	timeout     time.Duration
 	grpc        bool // there was a grpc-status
+
+	fields []model.Field // that may carry trace context; the memory is used again
 }
 
 // content is what a content-type says.
@@ -154,6 +158,9 @@ func (h *head) take(s *shared, f *hpack.Field) {
 	switch string(f.Name) {
 	case "host", "user-agent", "content-type", "grpc-status", "grpc-message", "grpc-timeout":
 	default:
+		if !f.ValueUnknown && protocol.CarriesContext(f.Name) {
+			h.fields = protocol.KeepField(h.fields, s.intern(f.Name, MaxField), f.Value)
+		}
 		return
 	}
 	if f.ValueUnknown {

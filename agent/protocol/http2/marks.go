@@ -173,7 +173,10 @@ func (c *conn) markField(s *side, raw []byte, at int, f *hpack.Field) {
 	case string(f.Name) == ":path":
 		private = inQuery
 	case len(f.Name) > 0 && f.Name[0] == ':', protocol.PublicField(f.Name):
-		return
+		if from, to := protocol.PrivateTag(f.Name, f.Value); from == to {
+			return
+		}
+		private = func(value []byte) []bool { return inTag(f.Name, value) }
 	}
 	if from, with := hpack.Conceal(raw, private); len(with) > 0 {
 		c.replace(s, at+from, with)
@@ -195,6 +198,16 @@ func inQuery(path []byte) []bool {
 		case b == '=' && query:
 			value = true
 		}
+	}
+	return private
+}
+
+// inTag says which bytes of a field of tags say who a user is.
+func inTag(name, value []byte) []bool {
+	private := make([]bool, len(value))
+	from, to := protocol.PrivateTag(name, value)
+	for i := from; i < to; i++ {
+		private[i] = true
 	}
 	return private
 }

@@ -86,7 +86,8 @@ func (s *shared) head() *head {
 	if n := len(s.heads); n > 0 {
 		h := s.heads[n-1]
 		s.heads = s.heads[:n-1]
-		*h = head{}
+		clear(h.fields)
+		*h = head{fields: h.fields[:0]}
 		return h
 	}
 	return &head{}
@@ -96,7 +97,8 @@ func (s *shared) stream() *stream {
 	if n := len(s.streams); n > 0 {
 		st := s.streams[n-1]
 		s.streams = s.streams[:n-1]
-		*st = stream{}
+		clear(st.fields)
+		*st = stream{fields: st.fields[:0]}
 		return st
 	}
 	return &stream{}

@@ -14,6 +14,7 @@ type stream struct {
 	request model.Request
 	http    model.HTTP
 	rpc     model.RPC
+	fields  []model.Field // memory of request.Fields
 
 	content   content // of the request, or else of the answer; contentUnsaid when it is not known
 	calls     [2]messages
@@ -76,6 +77,13 @@ func (c *conn) open(id uint32, b *block, t time.Duration) *stream {
 	st.request.Start = b.start
 	st.rpc.Stream, st.rpc.Status, st.rpc.Timeout = id, -1, h.timeout
 	st.setRequest(h)
+	if len(h.fields) > 0 {
+		st.fields = append(st.fields, h.fields...)
+		st.request.Fields = st.fields
+	}
+	if begin := c.shared.env.Begin; begin != nil {
+		st.request.Begun = begin(protocol.Begin{Dir: c.client, At: b.at, Stream: id, Start: b.start, Fields: st.request.Fields})
+	}
 	if old, full := c.streams.Add(id, st); full {
 		c.giveUp(old, "stream_limit", t)
 	}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package trace
+
+import (
+	"time"
+
+	"sonde/agent/model"
+)
+
+// decide finds the cause of a client's request that an actor sent, nil when the sender is not known.
+func (t *Tracer) decide(r *request, a *actor) {
+	r.decided = true
+	if r.sealed {
+		t.stats.Late++
+		return
+	}
+	if a == nil {
+		return
+	}
+	cause, e := t.cause(a, r.start)
+	switch {
+	case cause == nil || r.parent.get() != nil:
+	case !r.carries:
+		t.link(r, cause, e)
+	case r.passed && cause.carries && cause.context.SpanID == r.context.SpanID:
+		t.link(r, cause, model.EvidenceHeader)
+	case !r.passed && t.knownTrace(cause) == r.context.TraceID:
+		t.link(r, cause, e)
+	}
+}
+
+// cause returns the request that an actor worked on at a time, nil when there is none or several may be.
+func (t *Tracer) cause(a *actor, at time.Duration) (*request, model.Evidence) {
+	if a.proc.goroutines && a.key.goroutine == 0 {
+		return nil, 0
+	}
+	s, n := a.serving(at)
+	if n == 0 {
+		return t.ancestor(a, at)
+	}
+	r := s.of.get()
+	switch {
+	case n > 1 || s.vague:
+		t.stats.Ambiguous++
+	case r == nil:
+	case a.key.goroutine != 0:
+		return r, model.EvidenceGoroutine
+	case t.proven(r, &a.proc.answers):
+		return r, model.EvidenceThread
+	}
+	return nil, 0
+}
+
+// ancestor returns the request that an actor was started for.
+func (t *Tracer) ancestor(a *actor, at time.Duration) (*request, model.Evidence) {
+	parent := t.actors[a.parent]
+	if parent == nil || a.parent == (actorKey{}) || a.served {
+		return nil, 0
+	}
+	f, e, begun := &a.proc.started, model.EvidenceParentThread, a.start
+	if a.key.goroutine != 0 {
+		if t.config.PoolStart != nil && t.config.PoolStart(a.key.pid, a.pc) {
+			return nil, 0
+		}
+		f, e, begun = a.proc.function(a.pc), model.EvidenceParentGoroutine, at
+	}
+	if f == nil {
+		return nil, 0
+	}
+	s, n := parent.serving(begun)
+	r := s.of.get()
+	switch {
+	case n > 1 || s.vague:
+		t.stats.Ambiguous++
+	case n == 1 && a.key.goroutine != 0 && a.first < s.from, // it is older than what would have started it
+		n == 1 && s.end != 0 && s.end <= at,                    // it goes on after that
+		n == 1 && a.worked && (r == nil || a.workedAs != r.id), // it has worked for another
+		n == 0 && a.worked:
+		f.broken = true
+		t.stats.Shared++
+	case n == 1 && r != nil:
+		if !a.worked {
+			a.worked, a.workedAs = true, r.id
+			f.good++
+		}
+		if t.proven(r, f) {
+			return r, e
+		}
+	}
+	return nil, 0
+}
+
+// proven tells whether members of a family are evidence for a request.
+func (t *Tracer) proven(r *request, f *family) bool {
+	switch p := r.proc; {
+	case p != nil && p.live == 1 && p.alone <= r.from: // it was the only one all the time
+		return true
+	case f.broken:
+		t.stats.Shared++
+	case f.good >= t.config.Proof:
+		return true
+	default:
+		t.stats.Unproven++
+	}
+	return false
+}
+
+// judge learns from a request that was answered at a time whether threads stay with their requests.
+func (t *Tracer) judge(r *request, answered time.Duration) {
+	if !r.live || r.actor.key.goroutine != 0 || answered == 0 || r.conn == nil {
+		return
+	}
+	switch a, known := r.conn.writer(answered); {
+	case a == nil || !known:
+	case a != r.actor:
+		r.proc.answers.broken = true
+	case r.proc.live > 1:
+		r.proc.answers.good++
+	}
+}
