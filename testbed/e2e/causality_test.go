@@ -150,9 +150,9 @@ func spansOf(events []harness.Event) []span {
 	return spans
 }
 
-func (l *lab) shop(t *testing.T, o shop.Options) *shop.Shop {
+func (l *lab) shop(t *testing.T) *shop.Shop {
 	t.Helper()
-	s, err := shop.Start(l.Kit, o)
+	s, err := shop.Start(l.Kit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func ends(first, orders int) int {
 // TestParentsAreNeverWrong runs the shop without any trace context.
 func TestParentsAreNeverWrong(t *testing.T) {
 	l := newLab(t)
-	s := l.shop(t, shop.Options{})
+	s := l.shop(t)
 	first := 1
 	for _, concurrent := range []int{1, 20, 200} {
 		t.Run(fmt.Sprintf("%d orders at a time", concurrent), func(t *testing.T) {
@@ -197,5 +197,39 @@ func TestParentsAreNeverWrong(t *testing.T) {
 			t.Logf("edges with a parent:\n%s", got)
 			first += orders
 		})
+	}
+}
+
+// TestVerdictsOnParents shows that a parent which is not the one that is wanted is called wrong.
+func TestVerdictsOnParents(t *testing.T) {
+	byID := map[string]span{
+		"1": {call: "GET /orders/1", role: "server", trace: "a", id: "1"},
+		"2": {call: "GET /orders/2", role: "server", trace: "b", id: "2"},
+		"3": {call: "GET /orders/1", role: "client", trace: "a", id: "3"},
+	}
+	wanted := [2]string{"GET /orders/1", "server"}
+	for name, c := range map[string]struct {
+		parent, trace string
+		want          [2]string
+		verdict       verdicts
+	}{
+		"right":                   {"1", "a", wanted, verdicts{right: 1}},
+		"none":                    {"", "a", wanted, verdicts{none: 1}},
+		"another order":           {"2", "b", wanted, verdicts{wrong: 1}},
+		"the other end":           {"3", "a", wanted, verdicts{wrong: 1}},
+		"another trace":           {"1", "b", wanted, verdicts{wrong: 1}},
+		"a parent of nobody":      {"4", "a", wanted, verdicts{wrong: 1}},
+		"a root with a parent":    {"1", "a", [2]string{"", "server"}, verdicts{wrong: 1}},
+		"a root, as it should be": {"", "a", [2]string{"", "server"}, verdicts{}},
+	} {
+		got := edges{}
+		text := verdict(got, "x", span{call: "GET /carts/1", role: "client", trace: c.trace, parent: c.parent}, byID, c.want)
+		var v verdicts
+		if got["x"] != nil {
+			v = *got["x"]
+		}
+		if v != c.verdict || (text != "") != (v.wrong > 0) {
+			t.Errorf("%s: %+v %q, want %+v", name, v, text, c.verdict)
+		}
 	}
 }

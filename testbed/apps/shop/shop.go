@@ -46,18 +46,13 @@ type Shop struct {
 	started         []*Service // in this order
 }
 
-// Options are how the shop is started.
-type Options struct {
-	Late bool // cart asks Redis once more after each answer
-}
-
 // Start builds the shop in the kit, once, and starts it on free ports of 127.0.0.1.
-func Start(k *apps.Kit, o Options) (*Shop, error) {
+func Start(k *apps.Kit) (*Shop, error) {
 	if err := build(k); err != nil {
 		return nil, err
 	}
 	s := &Shop{Services: map[string]*Service{}, buyer: k.Path("shop/bin/buyer")}
-	if err := errors.Join(s.startData(k), s.startServices(k, o)); err != nil {
+	if err := errors.Join(s.startData(k), s.startServices(k)); err != nil {
 		s.Stop()
 		return nil, err
 	}
@@ -77,9 +72,9 @@ func build(k *apps.Kit) error {
 	if err != nil {
 		return fmt.Errorf("find testbed/apps/shop: %w", err)
 	}
-	class := exec.Command("javac", "-d", k.Path("shop/bin"), k.Path("shop/scripts/Shipping.java"))
+	class := exec.Command("javac", "-d", k.Path("shop/bin"), k.Path("shop/scripts/Shipping.java"), k.Path("shop/scripts/Pool.java"))
 	if out, err := class.CombinedOutput(); err != nil {
-		return fmt.Errorf("compile shipping: %w\n%s", err, out)
+		return fmt.Errorf("compile the Java programs: %w\n%s", err, out)
 	}
 	module := filepath.Join(strings.TrimSpace(string(folder)), "services")
 	if out, err := exec.Command("go", "build", "-C", module, "-o", k.Path("shop/bin")+"/", "./...").CombinedOutput(); err != nil {
@@ -117,16 +112,12 @@ func (s *Shop) startData(k *apps.Kit) (err error) {
 }
 
 // startServices starts them so that each is told of those that it calls. Payment and shipping know their ports beforehand.
-func (s *Shop) startServices(k *apps.Kit, o Options) error {
+func (s *Shop) startServices(k *apps.Kit) error {
 	if s.postgres == nil || s.redis == nil {
 		return nil
 	}
 	database := "postgres://postgres@" + s.postgres.Addr + "/shop"
 	bin, host := k.Path("shop/bin"), "127.0.0.1"
-	late := "prompt"
-	if o.Late {
-		late = "late"
-	}
 	url := func(name string) string { return "http://" + s.Services[name].Addr }
 	for _, step := range []struct {
 		name string
@@ -142,7 +133,7 @@ func (s *Shop) startServices(k *apps.Kit, o Options) error {
 			return []string{"java", "-Xmx256m", "-Dsun.net.httpserver.nodelay=true", "-Dhttp.maxConnections=128", "-cp", bin, "Shipping", host, port, url("payment")}
 		}},
 		{"cart", func(port string) []string {
-			return []string{"node", k.Path("shop/scripts/cart.js"), host, port, strconv.Itoa(s.redis.Port), url("shipping"), late}
+			return []string{"node", k.Path("shop/scripts/cart.js"), host, port, strconv.Itoa(s.redis.Port), url("shipping")}
 		}},
 		{"gateway", func(port string) []string {
 			return []string{

@@ -21,7 +21,7 @@ func TestShopAnswersAsItsCallsSay(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer kit.Close()
-	shop, err := Start(kit, Options{})
+	shop, err := Start(kit)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func data(system, from, parent, name string, order int) Call {
 	return Call{Name: fmt.Sprintf(name, order), Protocol: system, From: from, To: system, Parent: parent}
 }
 
-var marks = regexp.MustCompile(`\b(item|balance|paid|receipt)_\d+\b|\b(cart|late):\d+\b`)
+var marks = regexp.MustCompile(`\b(item|balance|paid|receipt)_\d+\b|\bcart:\d+\b`)
 
 // Name returns the name of the call that a span is of, from its attributes, "" when it is not of an order.
 func Name(attribute func(key string) string) string {

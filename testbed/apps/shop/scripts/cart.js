@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // The shop's cart: an HTTP server on Node's one event loop. For each cart it asks Redis, over one connection that all
-// requests share, and then shipping for a quote. Usage: cart.js HOST PORT REDIS_PORT SHIPPING_URL [late]
-//
-// With "late" it also asks Redis for the key "late:N" a moment after it has answered, as programs do that keep an account
-// of what they did: that request has no server request that is still being served.
+// requests share, and then shipping for a quote. Usage: cart.js HOST PORT REDIS_PORT SHIPPING_URL
 'use strict';
 const http = require('http');
 const net = require('net');
 
-const [host, port, redisPort, shipping, mode] = process.argv.slice(2);
+const [host, port, redisPort, shipping] = process.argv.slice(2);
 const agent = new http.Agent({ keepAlive: true, maxSockets: 256 });
 
 // redis speaks RESP: requests in order, answers in order. It knows bulk strings, which is all that GET returns.
@@ -51,7 +48,6 @@ async function cart(number, res) {
   const status = await quote(number);
   res.writeHead(status === 200 ? 200 : 502, { 'Content-Type': 'application/json' });
   res.end(JSON.stringify({ number, goods }));
-  if (mode === 'late') setTimeout(() => get(`late:${number}`), 1);
 }
 
 const server = http.createServer((req, res) => {

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build kernel
+
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sonde/testbed/apps"
+	"sonde/testbed/apps/shop"
+	"sonde/testbed/e2e/harness"
+)
+
+// TestNobodyIsBlamedForTheWorkOfAnother uses programs whose threads and goroutines work for several requests. What they send may
+// have no parent, but never another request's.
+func TestNobodyIsBlamedForTheWorkOfAnother(t *testing.T) {
+	l := newLab(t)
+	up := l.server(t, apps.Go, "127.0.0.1")
+	for i, kind := range shop.Reusers() {
+		t.Run(string(kind), func(t *testing.T) {
+			s, err := shop.StartReuser(l.Kit, kind, up.URL())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(s.Stop)
+			ob := l.observeWith(t, harness.Options{Env: []string{roomyRing}}, s.Port, up.Port)
+			const jobs = 300
+			askJobs(t, s.Addr, 1000*i, jobs)
+			events := ob.finish(4 * jobs)
+			got := edges{}
+			judgeJobs(t, got, string(kind), events, s.PID)
+			t.Logf("edges with a parent:\n%s", got)
+			if v := got[string(kind)]; v == nil || v.right+v.wrong+v.none != jobs {
+				t.Errorf("%+v, want %d calls", v, jobs)
+			}
+		})
+	}
+}
+
+// askJobs asks for each job once, six at a time that do not wait for each other.
+func askJobs(t *testing.T, addr string, first, jobs int) {
+	t.Helper()
+	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
+	defer client.CloseIdleConnections()
+	var askers sync.WaitGroup
+	for asker := range 6 {
+		askers.Go(func() {
+			for n := asker; n < jobs; n += 6 {
+				resp, err := client.Get(fmt.Sprintf("http://%s/jobs/%d", addr, first+n))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = resp.Body.Close()
+			}
+		})
+	}
+	askers.Wait()
+}
+
+// judgeJobs holds the parents of the calls that the program made against the numbers in their paths.
+func judgeJobs(t *testing.T, result edges, kind string, events []harness.Event, pid int) {
+	t.Helper()
+	spans := spansOf(events)
+	byID := map[string]span{}
+	for _, s := range spans {
+		if s.id != "" {
+			byID[s.id] = s
+		}
+	}
+	shown := 0
+	for i := range events {
+		e := &events[i]
+		number, upstream := strings.CutPrefix(e.Attributes.Path, "/any/")
+		if e.Type != "request" || !upstream || e.Role != "client" || e.Client.PID != pid {
+			continue
+		}
+		made := span{call: "GET " + e.Attributes.Path, role: e.Role, trace: e.TraceID, id: e.SpanID, parent: e.ParentID, evidence: e.Evidence}
+		if wrong := verdict(result, kind, made, byID, [2]string{"GET /jobs/" + number, "server"}); wrong != "" {
+			if shown++; shown <= 5 {
+				t.Error(wrong)
+			}
+		}
+	}
+	if shown > 5 {
+		t.Errorf("%d wrong parents in all", shown)
+	}
+}
