@@ -3,6 +3,7 @@
 package otlp
 
 import (
+	"slices"
 	"time"
 
 	"sonde/agent/model"
@@ -26,6 +27,21 @@ type sent struct {
 	value     float64
 	histogram *model.Histogram // of the snapshot that was sent, which nobody changes
 	seen      time.Time
+	hidden    bool // it was not in the last snapshot
+}
+
+// detached returns a copy that does not keep the memory of its snapshot, which all its series share.
+func detached(h *model.Histogram) *model.Histogram {
+	if h == nil {
+		return nil
+	}
+	c := &model.Histogram{Bounds: h.Bounds, Counts: slices.Clone(h.Counts), Sum: h.Sum}
+	if x := h.Exponential; x != nil {
+		own := *x
+		own.Counts = slices.Clone(x.Counts)
+		c.Exponential = &own
+	}
+	return c
 }
 
 func newDeltas() *deltas { return &deltas{series: map[string]sent{}} }
@@ -87,6 +103,9 @@ func (d *deltas) end(until time.Duration, now time.Time) {
 			d.series[key] = k
 		case now.Sub(k.seen) > forgetAfter:
 			delete(d.series, key)
+		case !k.hidden:
+			k.hidden, k.histogram = true, detached(k.histogram)
+			d.series[key] = k
 		}
 	}
 }

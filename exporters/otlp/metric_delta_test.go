@@ -187,6 +187,39 @@ func TestHistogramThatBeganAgainIsSentWhole(t *testing.T) {
 	}
 }
 
+func TestHistogramThatComesBackGoesOnWithoutItsSnapshot(t *testing.T) {
+	bounds := model.MetricHTTPServerDuration.Bounds()
+	for _, kind := range []HistogramAggregation{ExplicitBuckets, ExponentialBuckets} {
+		e := deltaEncoder(kind)
+		var got []uint64
+		for i, n := range []uint64{5, 0, 7} {
+			s := &model.Snapshot{Time: time.Duration(i+1) * time.Minute}
+			if n > 0 {
+				s.Families = []model.Family{{Metric: model.MetricHTTPServerDuration, Series: []model.Series{{Histogram: histogramOf(bounds, 0.2, n), Start: time.Second}}}}
+			}
+			var first *model.Histogram
+			for _, k := range e.deltas.series {
+				first = k.histogram
+			}
+			for _, x := range e.encode(s, time.Time{}) {
+				switch d := x.metrics.ScopeMetrics[0].Metrics[0].Data.(type) {
+				case metricdata.Histogram[float64]:
+					got = append(got, d.DataPoints[0].Count)
+				case metricdata.ExponentialHistogram[float64]:
+					got = append(got, d.DataPoints[0].Count)
+				}
+			}
+			if i == 1 { // what belonged to the snapshot is nobody's now
+				clear(first.Counts)
+				clear(first.Exponential.Counts)
+			}
+		}
+		if !slices.Equal(got, []uint64{5, 2}) {
+			t.Errorf("%s: %v", kind, got)
+		}
+	}
+}
+
 func TestExemplarIsSentOnceWithDeltas(t *testing.T) {
 	e := deltaEncoder(ExplicitBuckets)
 	bounds := model.MetricHTTPServerDuration.Bounds()

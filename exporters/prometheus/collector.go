@@ -22,13 +22,13 @@ type Source interface{ Snapshot() *model.Snapshot }
 type collector struct {
 	source     Source
 	clock      func() model.Clock
-	host       string
+	describe   semconv.Resource
 	descs      [model.MetricCount]*prometheus.Desc
 	labelNames [model.AttrCount]string
 }
 
 func newCollector(source Source, cfg Config) *collector {
-	c := &collector{source: source, clock: cfg.Clock, host: cfg.Host}
+	c := &collector{source: source, clock: cfg.Clock, describe: cfg.Resource}
 	for m := range model.MetricCount {
 		c.descs[m] = prometheus.NewDesc(semconv.Of(m).Prometheus, semconv.Of(m).Description, nil, nil)
 	}
@@ -49,7 +49,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 		now = moment{c.clock(), true}
 	}
 	for _, service := range services(snapshot) {
-		out <- &target{c.host, service}
+		out <- newTarget(&c.describe, service)
 	}
 	for i := range snapshot.Families {
 		f := &snapshot.Families[i]

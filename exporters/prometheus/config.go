@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"sonde/agent/model"
+	"sonde/exporters/semconv"
 )
 
 // Config says where metrics are served.
@@ -25,8 +26,8 @@ type Config struct {
 	// Control is called with the listening socket before it is bound; nil does nothing. sonde marks the socket here, so
 	// that its own probes leave it and the connections accepted from it alone.
 	Control func(network, address string, c syscall.RawConn) error
-	// Host is this machine's name: the instance of the services that are observed on it. "" leaves it out.
-	Host string
+	// Resource describes the services in their target_info, as it does to the exporters of OTLP.
+	Resource semconv.Resource
 	// Clock turns the times of a snapshot into wall time. It is called at each scrape, possibly by several at once. nil
 	// leaves out what needs it: the times of exemplars and of the beginnings of series.
 	Clock func() model.Clock

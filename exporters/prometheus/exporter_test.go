@@ -56,7 +56,8 @@ var booted = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 
 func testConfig() Config {
 	c := Default()
-	c.Host, c.Clock = "node-1", func() model.Clock { return model.Clock{Boot: booted} }
+	c.Clock = func() model.Clock { return model.Clock{Boot: booted} }
+	c.Resource = semconv.Resource{Version: "1.2.3", Host: model.Host{Name: "node-1", ID: "abc"}}
 	return c
 }
 

@@ -142,16 +142,20 @@ func TestEachServiceHasOneTargetInfo(t *testing.T) {
 		{Metric: model.MetricFlowIO, Series: []model.Series{series("shop"), series("cart"), {Value: 1}}},
 		{Metric: model.MetricFlowPackets, Series: []model.Series{series("cart")}},
 	}})
-	got := map[string]string{}
+	got, instances := map[string]string{}, map[string]bool{}
 	for _, m := range all["target_info"].GetMetric() {
 		labels := map[string]string{}
 		for _, l := range m.GetLabel() {
 			labels[l.GetName()] = l.GetValue()
 		}
-		got[labels["job"]] = labels["instance"] + " " + labels["host_name"] + " " + labels["service_name"]
+		got[labels["job"]] = labels["host_name"] + " " + labels["service_name"] + " " + labels["os_type"]
+		instances[labels["instance"]] = true
 	}
-	if want := map[string]string{"cart": "node-1 node-1 cart", "shop": "node-1 node-1 shop"}; !maps.Equal(got, want) {
+	if want := map[string]string{"cart": "node-1 cart linux", "shop": "node-1 shop linux"}; !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+	if len(instances) != 1 || instances[""] { // all on this machine
+		t.Errorf("instances: %v", instances)
 	}
 }
 

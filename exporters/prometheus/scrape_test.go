@@ -198,8 +198,8 @@ func about(want, share float64) func(float64) bool {
 }
 
 func liveConfig() Config {
-	c := Default()
-	c.Host, c.Clock = "node-1", func() model.Clock { return model.Clock{Boot: start} }
+	c := testConfig()
+	c.Clock = func() model.Clock { return model.Clock{Boot: start} }
 	return c
 }
 
@@ -215,7 +215,7 @@ func TestPrometheusReadsNativeHistogramsAsTheyWereMeant(t *testing.T) {
 	// Powers of two are bounds at every scale: nothing is interpolated.
 	p.value("histogram_fraction(0.125, 0.25, "+series+")", about(0.4, 0.0001))
 	p.value("histogram_fraction(16, 32, "+series+")", about(0.1, 0.0001))
-	p.value(`target_info{job="shop", instance="node-1", service_name="shop"}`, func(v float64) bool { return v == 1 })
+	p.value(`target_info{job="shop", host_name="node-1", instance=~".+-.+", service_name="shop"}`, func(v float64) bool { return v == 1 })
 	p.value("histogram_count(rate("+series+"[10s])) * on (service_name) group_left (host_name) target_info",
 		func(float64) bool { return true })
 }
