@@ -342,7 +342,9 @@ func (c *conn) preparing(e *exchange, p []byte, size uint64) {
 			return
 		}
 		e.id = binary.LittleEndian.Uint32(p[1:])
-		c.statements.Add(e.id, e.statement)
+		st := e.statement
+		st.fields = nil
+		c.statements.Add(e.id, st)
 		e.columns, e.left = int(binary.LittleEndian.Uint16(p[5:])), int(binary.LittleEndian.Uint16(p[7:]))
 		e.reading = readParameters
 		if size >= 13 && p[len(p)-1] == 0 && len(p) == int(size) && c.capabilities&capOptionalSet != 0 { // no definitions follow

@@ -16,7 +16,8 @@ type statement struct {
 	text, summary, procedure string
 	cut                      bool
 	batch                    int
-	id                       uint32 // the server's number, 0 when not known
+	id                       uint32        // the server's number, 0 when not known
+	fields                   []model.Field // of the trace that it was sent in; not those of later uses
 }
 
 // exchange is a request that waits for its answer.
@@ -135,7 +136,7 @@ func (c *conn) emit(e *exchange, reason string, end time.Duration) {
 	c.request = model.Request{
 		Protocol: model.ProtocolMySQL, Role: protocol.RoleOf(c.client), Reason: reason,
 		Start: e.start, RequestEnd: e.requestEnd, ResponseStart: e.response, End: end,
-		RequestBytes: e.sent, ResponseBytes: e.received, DB: &c.db,
+		RequestBytes: e.sent, ResponseBytes: e.received, Fields: e.fields, DB: &c.db,
 	}
 	switch {
 	case reason != "":
@@ -161,7 +162,10 @@ func (c *conn) oneWay(e *exchange) {
 // read sanitises a text of the client.
 func (c *conn) read(query []byte, prepared, cut bool) (statement, string) {
 	st := c.text.Read(query, sql.Source{Dialect: sql.MySQL, Prepared: prepared, Cut: cut, OtherEscapes: c.otherEscapes})
-	s := statement{text: st.Text, summary: st.Summary, procedure: st.Procedure, cut: st.Cut, batch: st.Statements}
+	s := statement{
+		text: st.Text, summary: st.Summary, procedure: st.Procedure, cut: st.Cut, batch: st.Statements,
+		fields: sql.Context(st.Comment),
+	}
 	if s.batch < 2 {
 		s.batch = 0
 	}

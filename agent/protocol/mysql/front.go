@@ -245,6 +245,7 @@ func (c *conn) argument(e *exchange, com byte, p []byte, f *protocol.Frame) {
 		e.statement, _ = c.read(p, true, !f.Whole)
 		e.batch = 0
 		c.prepared = e.statement
+		c.prepared.fields = nil
 	case comStmtExecute, comStmtFetch, comStmtReset, comStmtBulkExecute:
 		if len(p) < 4 {
 			return

@@ -272,7 +272,8 @@ func (c *conn) newTurn(d protocol.Dir) {
 				c.forget()
 			}
 		}
-		c.damaged, c.backLost, c.inGroup, c.parses = false, false, false, 0
+		c.damaged, c.backLost, c.parses = false, false, 0
+		c.endGroup() // a Sync may be among what was lost
 		c.front.Resync()
 		c.back.Resync()
 		c.counted = c.fed

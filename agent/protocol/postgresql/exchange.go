@@ -16,6 +16,18 @@ type statement struct {
 	name                     string // "" for the unnamed one
 	cut                      bool
 	batch                    int
+
+	fields []model.Field // of the trace that it was sent in
+	group  uint32        // in which they hold
+	bound  bool          // the unnamed one: a portal has used it
+}
+
+// in returns st without the trace that an earlier group was sent in.
+func (st statement) in(group uint32) statement {
+	if st.group != group {
+		st.fields = nil
+	}
+	return st
 }
 
 // Commands, as the protocol names them. Where one stands for several messages, the order tells which is the more telling.
@@ -173,7 +185,7 @@ func (c *conn) emit(e *exchange, reason string, end time.Duration) {
 	c.request = model.Request{
 		Protocol: model.ProtocolPostgreSQL, Role: protocol.RoleOf(c.client), Reason: reason,
 		Start: e.start, RequestEnd: e.requestEnd, ResponseStart: e.response, End: end,
-		RequestBytes: e.sent, ResponseBytes: e.received, DB: &c.db,
+		RequestBytes: e.sent, ResponseBytes: e.received, Fields: e.fields, DB: &c.db,
 	}
 	switch {
 	case reason != "":
@@ -200,5 +212,8 @@ func (c *conn) read(query []byte, prepared, cut bool) statement {
 	st := c.shared.text.Read(query, sql.Source{
 		Dialect: sql.PostgreSQL, Prepared: prepared, Cut: cut, OtherEscapes: c.otherEscapes,
 	})
-	return statement{text: st.Text, summary: st.Summary, procedure: st.Procedure, cut: st.Cut, batch: st.Statements}
+	return statement{
+		text: st.Text, summary: st.Summary, procedure: st.Procedure, cut: st.Cut, batch: st.Statements,
+		fields: sql.Context(st.Comment), group: c.groups,
+	}
 }

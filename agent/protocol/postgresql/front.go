@@ -207,7 +207,9 @@ func (c *conn) parse(f *protocol.Frame, body []byte) {
 	}
 }
 
-// bind gives a portal the text of its statement.
+// bind gives a portal the text of its statement. The trace that the text was sent in is that of the portal when both are part
+// of one group, or the client asked for the answer to an unnamed Parse before it went on: who executes a statement later does
+// so in another trace.
 func (c *conn) bind(body []byte) {
 	portal, rest, ok := text(body)
 	name, _, named := text(rest)
@@ -219,9 +221,13 @@ func (c *conn) bind(body []byte) {
 	if len(name) > 0 {
 		st = statement{name: c.name(name)}
 		if known := c.statements.Get(c.name(name)); known != nil && len(name) <= maxName {
-			st = *known
+			st = known.in(c.groups)
 		}
+	} else if c.unnamed.bound || st.group+1 != c.groups {
+		st = st.in(c.groups)
 	}
+	c.unnamed.bound = c.unnamed.bound || len(name) == 0
+	st.group = c.groups
 	c.lead.statement = st
 	if len(portal) == 0 {
 		c.unnamedPortal = st
@@ -277,10 +283,10 @@ func (c *conn) execute(f *protocol.Frame, body []byte) {
 	switch {
 	case !ok:
 	case len(portal) == 0:
-		e.statement = c.unnamedPortal
+		e.statement = c.unnamedPortal.in(c.groups)
 	default:
 		if st := c.portals.Get(c.name(portal)); st != nil && len(portal) <= maxName {
-			e.statement = *st
+			e.statement = st.in(c.groups)
 		}
 	}
 	e.extend(f)

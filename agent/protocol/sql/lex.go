@@ -26,6 +26,7 @@ type lexer struct {
 	comment    []byte
 	commented  bool // comment is the last thing in q
 	commentAt  int  // where it begins
+	contexts   int  // comments with trace context
 	executable bool // inside /*! */
 
 	list listState // literals behind IN

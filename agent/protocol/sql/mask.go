@@ -4,6 +4,7 @@ package sql
 
 import (
 	"bytes"
+	"slices"
 
 	"sonde/agent/model"
 )
@@ -37,11 +38,11 @@ func (s *Sanitiser) Mask(query []byte, src Source) []byte {
 		maskText(masked[doubt:])
 	}
 	if asSent {
-		n := len(query)
-		if s.commented {
-			n = s.commentAt
+		from, to := s.aside()
+		copy(masked[:from], query[:min(from, model.MaxText)])
+		if more := model.MaxText - from; more > 0 {
+			copy(masked[to:], query[to:min(len(query), to+more)])
 		}
-		copy(masked, query[:min(n, model.MaxText)])
 	}
 	if got := s.Read(masked, src); !same(&got, &want) {
 		fill(masked)
@@ -51,7 +52,8 @@ func (s *Sanitiser) Mask(query []byte, src Source) []byte {
 
 func same(a, b *Statement) bool {
 	return a.Text == b.Text && a.Summary == b.Summary && a.Cut == b.Cut && a.Parameters == b.Parameters &&
-		a.Statements == b.Statements && a.Procedure == b.Procedure && a.Use == b.Use
+		a.Statements == b.Statements && a.Procedure == b.Procedure && a.Use == b.Use &&
+		slices.Equal(Context(a.Comment), Context(b.Comment))
 }
 
 func fill(p []byte) {
@@ -96,22 +98,6 @@ func maskToken(p []byte) {
 			maskText(p[i+1:])
 		} else {
 			fill(p)
-		}
-	}
-}
-
-// maskComment leaves what makes a comment one of SQL commenter, and in it the context of a trace.
-func maskComment(p []byte) {
-	from, to := len(p), len(p)
-	const key = "traceparent='"
-	if i := bytes.Index(p, []byte(key)); i >= 0 {
-		if n := bytes.IndexByte(p[i+len(key):], '\''); n >= 0 {
-			from, to = i, i+len(key)+n
-		}
-	}
-	for i, c := range p {
-		if (i < from || i >= to) && c > ' ' && c != '=' && c != '\'' {
-			p[i] = 'x'
 		}
 	}
 }

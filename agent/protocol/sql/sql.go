@@ -45,7 +45,7 @@ type Statement struct {
 	Use        string // database that a USE selects, without quotes
 
 	// Comment is the content of the comment that carries key='value' pairs in the way of SQL commenter, nil when there is
-	// none. It points into the query.
+	// none, or several have trace context. It points into the query.
 	Comment []byte
 }
 
@@ -77,8 +77,9 @@ func (s *Sanitiser) Read(query []byte, src Source) Statement {
 	if s.misread {
 		s.retreat()
 	}
-	st := Statement{
-		Cut: src.Cut || s.misread, Parameters: s.parameters, Statements: s.statements, Comment: s.comment,
+	st := Statement{Cut: src.Cut || s.misread, Parameters: s.parameters, Statements: s.statements}
+	if s.contexts <= 1 && !s.misread {
+		st.Comment = s.comment
 	}
 	text := s.out
 	if src.Prepared && s.parameters && !src.Cut && !s.misread {
@@ -98,12 +99,28 @@ func (s *Sanitiser) begins(query []byte, src Source) {
 	s.frames[0].want = wantCommand
 }
 
-// asSent returns the query without its SQL commenter comment, when that stands at the end.
+// asSent returns the query without its SQL commenter comment.
 func (s *Sanitiser) asSent() []byte {
-	if s.commented {
-		return bytes.TrimRight(s.q[:s.commentAt], " \t\r\n")
+	from, to := s.aside()
+	before, behind := bytes.TrimRight(s.q[:from], " \t\r\n"), bytes.TrimLeft(s.q[to:], " \t\r\n")
+	switch {
+	case from == to:
+		return s.q
+	case len(behind) == 0:
+		return before
+	case len(before) == 0:
+		return behind
 	}
-	return s.q
+	s.out = append(append(append(s.out[:0], before...), ' '), behind...)
+	return s.out
+}
+
+// aside returns where the SQL commenter comment begins and ends; it has no length when there is none.
+func (s *Sanitiser) aside() (from, to int) {
+	if s.comment == nil {
+		return len(s.q), len(s.q)
+	}
+	return s.commentAt, min(len(s.q), s.commentAt+len("/*")+len(s.comment)+len("*/"))
 }
 
 // retreat takes back what was written behind the first string that may have been misread.

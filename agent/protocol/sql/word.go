@@ -209,8 +209,14 @@ func (s *Sanitiser) skipComment() {
 	end := s.commentEnd()
 	content := s.q[min(before+2, len(s.q)):end]
 	s.i = min(end+2, len(s.q))
-	if bytes.Contains(content, []byte("='")) && (s.comment == nil || bytes.Contains(content, []byte("traceparent='"))) {
-		s.comment, s.commented, s.commentAt = content, true, before
+	if bytes.Contains(content, []byte("='")) {
+		context := bytes.Contains(content, []byte(traceparent))
+		if s.comment == nil || context {
+			s.comment, s.commented, s.commentAt = content, true, before
+		}
+		if context {
+			s.contexts++
+		}
 	}
 	if isWord(s.last()) && s.i < len(s.q) && (isWord(s.q[s.i]) || s.q[s.i] == '\'') {
 		s.out = append(s.out, ' ')
