@@ -124,6 +124,11 @@ corpora: ## what sonde says of captures by other projects against what those say
 .PHONY: bench
 bench: ## what sonde costs the observed server, as ratios in one interleaved run (root)
 	$(GO) run ./testbed/bench
+	$(GO) run ./testbed/bench/spans
+
+.PHONY: bench-spans
+bench-spans: ## processor time for each span exported over OTLP, at 50,000 a second and at most
+	$(GO) run ./testbed/bench/spans
 
 .PHONY: bench-engine
 bench-engine: ## how many requests a second one core parses, from a recorded run of 100,000 (root)

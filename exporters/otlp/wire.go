@@ -51,12 +51,19 @@ const (
 	scopeSpansSpans = 2
 )
 
+// appendTag has one byte for all fields but Span.flags.
 func appendTag(b []byte, field protowire.Number, t protowire.Type) []byte {
+	if field < 16 {
+		return append(b, byte(field)<<3|byte(t))
+	}
 	return protowire.AppendTag(b, field, t)
 }
 
 // appendLength begins a field of a known length.
 func appendLength(b []byte, field protowire.Number, n int) []byte {
+	if n < 128 && field < 16 {
+		return append(b, byte(field)<<3|byte(protowire.BytesType), byte(n))
+	}
 	return protowire.AppendVarint(appendTag(b, field, protowire.BytesType), uint64(n))
 }
 
@@ -65,6 +72,9 @@ func appendText[T string | []byte](b []byte, field protowire.Number, s T) []byte
 }
 
 func appendVarint(b []byte, field protowire.Number, v uint64) []byte {
+	if v < 128 && field < 16 {
+		return append(b, byte(field)<<3, byte(v))
+	}
 	return protowire.AppendVarint(appendTag(b, field, protowire.VarintType), v)
 }
 
@@ -102,10 +112,20 @@ func endMessage(b []byte, start int) []byte {
 }
 
 // sizeField is the size of a field of n bytes whose number is below 16.
-func sizeField(n int) int { return 1 + protowire.SizeBytes(n) }
+func sizeField(n int) int {
+	if n < 128 {
+		return 2 + n
+	}
+	return 1 + protowire.SizeBytes(n)
+}
 
 // appendKey begins a KeyValue in field whose AnyValue will have n bytes, up to and without that AnyValue's content.
 func appendKey(b []byte, field protowire.Number, key string, n int) []byte {
+	if size := 4 + len(key) + n; size < 128 { // then all lengths have one byte, as most have
+		b = append(b, byte(field)<<3|byte(protowire.BytesType), byte(size), keyValueKey<<3|byte(protowire.BytesType), byte(len(key)))
+		b = append(b, key...)
+		return append(b, keyValueValue<<3|byte(protowire.BytesType), byte(n))
+	}
 	b = appendLength(b, field, sizeField(len(key))+sizeField(n))
 	b = appendText(b, keyValueKey, key)
 	return appendLength(b, keyValueValue, n)
