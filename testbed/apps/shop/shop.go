@@ -130,7 +130,11 @@ func (s *Shop) startServices(k *apps.Kit) error {
 			return []string{"/usr/bin/python3", k.Path("shop/scripts/payment.py"), host, port, database}
 		}},
 		{"shipping", func(port string) []string {
-			return []string{"java", "-Xmx256m", "-Dsun.net.httpserver.nodelay=true", "-Dhttp.maxConnections=128", "-cp", bin, "Shipping", host, port, url("payment")}
+			// A server that closes what is idle meets requests on their way.
+			return []string{
+				"java", "-Xmx256m", "-Dsun.net.httpserver.nodelay=true", "-Dsun.net.httpserver.maxIdleConnections=5000",
+				"-Dsun.net.httpserver.idleInterval=600", "-Dhttp.maxConnections=128", "-cp", bin, "Shipping", host, port, url("payment"),
+			}
 		}},
 		{"cart", func(port string) []string {
 			return []string{"node", k.Path("shop/scripts/cart.js"), host, port, strconv.Itoa(s.redis.Port), url("shipping")}

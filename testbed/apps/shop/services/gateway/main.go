@@ -83,6 +83,9 @@ func (g *gateway) order(w http.ResponseWriter, r *http.Request) {
 		err = g.call(r.Context(), http.MethodPost, g.shipping+"/shipments/"+number, "")
 	}
 	if err != nil {
+		if !errors.As(err, &refusal{}) {
+			log.Printf("order %s: %v", number, err) // not part of the play
+		}
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
 	}
