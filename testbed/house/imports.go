@@ -43,6 +43,7 @@ var importRules = []importRule{
 	{"agent/source/live", []string{"agent/source", "probes/event", "probes"}},
 	{"agent/identity/...", []string{"agent/identity", "agent/model"}},
 	{"agent/trace/...", []string{"agent/model", "agent/protocol", "agent/trace/..."}},
+	{"agent/route", []string{"agent/model"}},
 	{"agent/aggregate", []string{"agent/model"}},
 	{"agent/store", []string{"agent/model"}},
 	{"agent/pipeline", []string{
