@@ -70,11 +70,11 @@ func (s *Set) load(plan hooks.Plan) error {
 	return s.attach(plan)
 }
 
-// objects are loaded in this order.
+// objects are loaded in this order, each with the programs that are planned. Those of golang attach to files that come later.
 var objects = []struct {
 	name string
 	spec func() (*ebpf.CollectionSpec, error)
-}{{"payload", loadPayload}, {"conn", loadConn}, {"packet", loadPacket}}
+}{{"payload", loadPayload}, {"conn", loadConn}, {"packet", loadPacket}, {"golang", loadGolang}}
 
 // Specs returns what sonde would load, for checks.
 func Specs() (map[string]*ebpf.CollectionSpec, error) {
