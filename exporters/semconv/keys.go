@@ -15,6 +15,8 @@ const (
 	KeyURLPath         = "url.path"
 	KeyURLQuery        = "url.query"
 	KeyURLFull         = "url.full"
+	KeyURLTemplate     = "url.template"
+	KeyRoute           = "http.route"
 	KeyServerAddress   = "server.address"
 	KeyServerPort      = "server.port"
 	KeyPeerAddress     = "network.peer.address"

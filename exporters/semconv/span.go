@@ -110,7 +110,7 @@ func appendHTTPName(b []byte, h *model.HTTP) []byte {
 	} else {
 		b = append(b, "HTTP"...)
 	}
-	return b
+	return appendTarget(b, h.Route)
 }
 
 // appendDBName appends the first of the summary, "{operation} {target}", the target, the system.

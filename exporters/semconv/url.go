@@ -20,7 +20,10 @@ func (w *Walker) http(r *model.Request, host authority) {
 		w.v.Bytes(KeyURLQuery, w.scratch)
 	}
 	if r.Role == model.RoleClient {
+		w.text(KeyURLTemplate, h.Route)
 		w.fullURL(r, host)
+	} else {
+		w.text(KeyRoute, h.Route)
 	}
 	w.count(KeyStatusCode, uint64(max(0, h.Status)))
 	w.text(KeyProtocolVersion, h.Version)
