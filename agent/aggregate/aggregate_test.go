@@ -32,7 +32,14 @@ func text(ls []model.Label) string {
 		model.AttrServerPort: "port", model.AttrDirection: "direction", model.AttrTransport: "transport",
 		model.AttrView: "view", model.AttrInterface: "interface", model.AttrRole: "role", model.AttrOutcome: "outcome",
 		model.AttrOverflow: "overflow", model.AttrProtocol: "protocol", model.AttrProgram: "program", model.AttrReason: "reason",
-		model.AttrQueue: "queue",
+		model.AttrQueue: "queue", model.AttrRoute: "route", model.AttrRPCSystem: "system", model.AttrRPCMethod: "method",
+		model.AttrRPCStatus: "status", model.AttrRPCSystemOld: "old_system", model.AttrRPCServiceOld: "old_service",
+		model.AttrRPCStatusOld: "old_status", model.AttrDBSystem: "system", model.AttrDBOperation: "operation",
+		model.AttrDBCollection: "collection", model.AttrDBNamespace: "namespace", model.AttrDBSummary: "summary",
+		model.AttrDBStatus: "status", model.AttrMessagingSystem: "system", model.AttrMessagingOp: "operation",
+		model.AttrMessagingType: "type", model.AttrDestination: "destination", model.AttrConsumerGroup: "group",
+		model.AttrDNSName: "name", model.AttrTLSVersion: "tls", model.AttrClient: "client", model.AttrServer: "server",
+		model.AttrConnectionType: "type", model.AttrEvidence: "evidence",
 	}
 	var out []string
 	for _, l := range ls {
