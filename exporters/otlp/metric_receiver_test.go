@@ -3,8 +3,11 @@
 package otlp
 
 import (
+	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +17,7 @@ import (
 	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -26,16 +30,18 @@ type metricReceiver struct {
 
 	mu       sync.Mutex
 	requests int
+	headers  []http.Header // HTTP only
 	taken    []*metricpb.ResourceMetrics
 }
 
 // metricVerdict is what the receiver does with a request. The zero value takes it.
 type metricVerdict struct {
-	status   int   // HTTP
-	code     error // gRPC
-	rejected int64
-	hang     bool // until the client goes
-	drop     bool // take it and break the connection without an answer
+	status     int // HTTP
+	retryAfter string
+	code       error // gRPC
+	rejected   int64
+	hang       bool // until the client goes
+	drop       bool // take it and break the connection without an answer
 }
 
 func (r *metricReceiver) take(request *colmetricpb.ExportMetricsServiceRequest) (metricVerdict, *colmetricpb.ExportMetricsServiceResponse) {
@@ -70,7 +76,19 @@ func (r *metricReceiver) Export(ctx context.Context, request *colmetricpb.Export
 
 // ServeHTTP implements http.Handler.
 func (r *metricReceiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	body, err := io.ReadAll(request.Body)
+	from := io.Reader(request.Body)
+	if request.Header.Get("Content-Encoding") == "gzip" {
+		unpacked, err := gzip.NewReader(from)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		from = unpacked
+	}
+	body, err := io.ReadAll(from)
+	r.mu.Lock()
+	r.headers = append(r.headers, request.Header.Clone())
+	r.mu.Unlock()
 	var message colmetricpb.ExportMetricsServiceRequest
 	if err != nil || proto.Unmarshal(body, &message) != nil {
 		http.Error(w, "no metrics", http.StatusBadRequest)
@@ -83,6 +101,9 @@ func (r *metricReceiver) ServeHTTP(w http.ResponseWriter, request *http.Request)
 	}
 	if v.drop {
 		panic(http.ErrAbortHandler)
+	}
+	if v.retryAfter != "" {
+		w.Header().Set("Retry-After", v.retryAfter)
 	}
 	if v.status != 0 {
 		http.Error(w, "not now", v.status)
@@ -109,10 +130,21 @@ func (r *metricReceiver) count() int {
 
 // receiveMetrics starts a receiver of protocol.
 func receiveMetrics(t testing.TB, protocol Protocol, behave func(n int) metricVerdict) *metricReceiver {
+	return receiveMetricsTLS(t, protocol, nil, behave)
+}
+
+// receiveMetricsTLS is the same over TLS, unless config is nil.
+func receiveMetricsTLS(t testing.TB, protocol Protocol, config *tls.Config, behave func(n int) metricVerdict) *metricReceiver {
 	t.Helper()
 	r := &metricReceiver{behave: behave}
 	if protocol != GRPC {
-		server := httptest.NewServer(r)
+		server := httptest.NewUnstartedServer(r)
+		server.Config.ErrorLog = log.New(io.Discard, "", 0)
+		if server.TLS = config; config != nil {
+			server.StartTLS()
+		} else {
+			server.Start()
+		}
 		t.Cleanup(func() {
 			server.CloseClientConnections()
 			server.Close()
@@ -124,10 +156,15 @@ func receiveMetrics(t testing.TB, protocol Protocol, behave func(n int) metricVe
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer()
+	var options []grpc.ServerOption
+	r.url = "http://" + ln.Addr().String()
+	if config != nil {
+		options = append(options, grpc.Creds(credentials.NewTLS(config)))
+		r.url = "https://" + ln.Addr().String()
+	}
+	server := grpc.NewServer(options...)
 	colmetricpb.RegisterMetricsServiceServer(server, r)
 	go func() { _ = server.Serve(ln) }()
 	t.Cleanup(server.Stop)
-	r.url = "http://" + ln.Addr().String()
 	return r
 }

@@ -207,8 +207,9 @@ func TestBeginningOfASeriesStaysWhenTheClockIsMeasuredAgain(t *testing.T) {
 	}
 }
 
+var errUnavailable = status.Error(codes.Unavailable, "not now")
+
 func TestAnswersThatAskForARetryAreRetriedAndOthersAreNot(t *testing.T) {
-	unavailable := status.Error(codes.Unavailable, "not now")
 	invalid := status.Error(codes.InvalidArgument, "never")
 	first := func(v metricVerdict) func(int) metricVerdict {
 		return func(n int) metricVerdict {
@@ -227,7 +228,7 @@ func TestAnswersThatAskForARetryAreRetriedAndOthersAreNot(t *testing.T) {
 	}{
 		{"503 once", HTTPProtobuf, first(metricVerdict{status: http.StatusServiceUnavailable}), 2, MetricsStats{Points: 1}},
 		{"429 once", HTTPProtobuf, first(metricVerdict{status: http.StatusTooManyRequests}), 2, MetricsStats{Points: 1}},
-		{"UNAVAILABLE once", GRPC, first(metricVerdict{code: unavailable}), 2, MetricsStats{Points: 1}},
+		{"UNAVAILABLE once", GRPC, first(metricVerdict{code: errUnavailable}), 2, MetricsStats{Points: 1}},
 		{"400", HTTPProtobuf, first(metricVerdict{status: http.StatusBadRequest}), 1, MetricsStats{Failed: 1}},
 		{"INVALID_ARGUMENT", GRPC, first(metricVerdict{code: invalid}), 1, MetricsStats{Failed: 1}},
 		{"partial success over HTTP", HTTPProtobuf, first(metricVerdict{rejected: 1}), 1, MetricsStats{Rejected: 1}},

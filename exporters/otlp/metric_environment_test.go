@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package otlp
+
+import (
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// metricsFromEnvironment makes a configuration as cmd/sonde does, with short times.
+func metricsFromEnvironment(t *testing.T, variables map[string]string) MetricsConfig {
+	t.Helper()
+	for name, value := range variables {
+		t.Setenv(name, value)
+	}
+	c := metricsConfig(HTTPProtobuf, "")
+	if err := c.Env(os.Getenv); err != nil {
+		t.Fatal(err)
+	}
+	c.ExportTimeout = 2 * time.Second
+	return c
+}
+
+func TestMetricsOverMutualTLSByTheEnvironment(t *testing.T) {
+	for _, protocol := range []Protocol{GRPC, HTTPProtobuf} {
+		for _, certificate := range []string{"client", ""} {
+			t.Run(string(protocol)+"/"+certificate, func(t *testing.T) {
+				a := newAuthority(t)
+				a.issue("client")
+				r := receiveMetricsTLS(t, protocol, a.mutual(), nil)
+				variables := map[string]string{
+					"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": string(protocol), "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": r.url,
+					"OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE": a.path("ca.pem"),
+				}
+				if certificate != "" {
+					variables["OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE"] = a.path(certificate + ".pem")
+					variables["OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY"] = a.path(certificate + ".key")
+				}
+				s := run(t, metricsFromEnvironment(t, variables), &snapshots{one(1)}, silent())
+				if reached := len(r.received()) == 1; reached != (certificate != "") || reached != (s.Points == 1) || reached == (s.Failed == 1) {
+					t.Errorf("%d received, %+v", len(r.received()), s)
+				}
+			})
+		}
+	}
+}
+
+func TestMetricsAreCompressedAndAuthorizedByTheEnvironment(t *testing.T) {
+	r := receiveMetrics(t, HTTPProtobuf, nil)
+	s := run(t, metricsFromEnvironment(t, map[string]string{
+		"OTEL_EXPORTER_OTLP_ENDPOINT": strings.TrimSuffix(r.url, "/v1/metrics"), "OTEL_EXPORTER_OTLP_METRICS_COMPRESSION": "gzip",
+		"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20secret",
+	}), &snapshots{one(1)}, silent())
+	if s.Points != 1 || len(r.headers) != 1 || r.headers[0].Get("Content-Encoding") != "gzip" || r.headers[0].Get("Authorization") != "Bearer secret" {
+		t.Errorf("%+v, headers %v", s, r.headers)
+	}
+}
+
+func TestMetricsWaitAsLongAsRetryAfterSays(t *testing.T) {
+	r := receiveMetrics(t, HTTPProtobuf, func(n int) metricVerdict {
+		if n == 0 {
+			return metricVerdict{status: http.StatusTooManyRequests, retryAfter: "1"}
+		}
+		return metricVerdict{}
+	})
+	began := time.Now()
+	s := run(t, metricsConfig(HTTPProtobuf, r.url), &snapshots{one(1)}, silent())
+	if took := time.Since(began); took < time.Second || s.Points != 1 || r.count() != 2 {
+		t.Errorf("%v, %+v, %d requests", took, s, r.count())
+	}
+}
+
+func TestReceiverThatIsDownCostsItsExportsAlone(t *testing.T) {
+	for _, protocol := range []Protocol{GRPC, HTTPProtobuf} {
+		t.Run(string(protocol), func(t *testing.T) {
+			down := true
+			r := receiveMetrics(t, protocol, func(int) metricVerdict {
+				if down {
+					return metricVerdict{status: http.StatusServiceUnavailable, code: errUnavailable}
+				}
+				return metricVerdict{}
+			})
+			c := metricsConfig(protocol, r.url)
+			c.ExportTimeout, c.Temporality = 100*time.Millisecond, Delta
+			m, err := NewMetrics(c, &snapshots{one(1), one(2), one(5)}, bootClock, silent())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range 3 {
+				down = i < 2
+				m.export(t.Context())
+			}
+			if s := m.Stats(); s.Failed != 2 || s.Points != 1 || s.Exports != 1 {
+				t.Errorf("%+v", s)
+			}
+			taken := r.received()
+			if len(taken) != 1 || taken[0].ScopeMetrics[0].Metrics[0].GetSum().DataPoints[0].GetAsDouble() != 3 {
+				t.Errorf("received %v", taken)
+			}
+		})
+	}
+}
