@@ -37,6 +37,7 @@ func (c *conn) describe(x *exchange, h *header, w *walk, unreadable bool) {
 	switch h.key {
 	case keyProduce:
 		x.oneWay = f.acks == 0 && f.acksKnown
+		d.Headers = f.headers
 		countMessages(d, w)
 	case keyFindCoordinator:
 		if f.keyType == coordinatorOfGroup {
@@ -101,6 +102,7 @@ func (c *conn) answered(x *exchange, w *walk) {
 		if d.Destinations == 0 { // a fetch session goes on: only the answer says with what
 			c.place(d, f)
 		}
+		d.Headers = f.headers
 		countMessages(d, w)
 	case keySASLHandshake:
 		c.raw = x.version == 0 && f.err == 0

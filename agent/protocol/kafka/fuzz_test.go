@@ -27,7 +27,11 @@ func conversation(script []byte) []step {
 		id, how := 100+i, int(script[i+1])
 		switch script[i] % 6 {
 		case 0:
-			asked = append(asked, produce(id, 1, "orders", batch(how%7+1, how*40, 0)))
+			records := batch(how%7+1, how*40, 0)
+			if how%2 == 1 {
+				records = slices.Concat(carrying(0, record("key", "v", "b3", "0", "x", "y"), record("", "v")), carrying(0, record("", "", "traceparent", parentOf(i))))
+			}
+			asked = append(asked, produce(id, 1, "orders", records))
 			answered = append(answered, produced(id, how%5, 42+i, "orders"))
 		case 1:
 			asked = append(asked, produce(id, 0, "fast", batch(1, how, 0)))

@@ -8,8 +8,8 @@ import (
 	"sonde/agent/protocol"
 )
 
-// A recording keeps what is reported: names, numbers and the heads of record batches. All other text, what records hold and
-// what no layout describes is hidden; a message that is read again says the same.
+// A recording keeps what is reported: names, numbers, the heads of record batches and the trace context of records. All other
+// text, what records hold and what no layout describes is hidden; a message that is read again says the same.
 
 // markRequest tells a recording what of a request it may hold.
 func (c *conn) markRequest(d protocol.Dir, f *protocol.Frame) {
@@ -101,7 +101,10 @@ func (w *walk) hideRecords(n int) {
 		if size <= batchMagicAt || size > n-at {
 			break
 		}
-		w.private(w.at+at+min(size, headOfBatch(b[batchMagicAt])), w.at+at+size)
+		before := len(w.found.headers)
+		b = b[:min(len(b), size)]
+		w.headers(b)
+		w.hideBatch(b, w.at+at, size, before)
 		at += size
 	}
 	w.private(w.at+min(n, at+batchFixedBytes), w.at+n)

@@ -42,8 +42,8 @@ func (r *tape) written(d protocol.Dir) []byte {
 	return p
 }
 
-// record plays steps and returns what was reported and the steps as a recording of them holds them.
-func record(steps []step) (lines []string, again []step, r *tape) {
+// taped plays steps and returns what was reported and the steps as a recording of them holds them.
+func taped(steps []step) (lines []string, again []step, r *tape) {
 	r = &tape{}
 	for _, s := range steps {
 		r.sent[s.dir] = append(r.sent[s.dir], s.p...)
@@ -77,7 +77,7 @@ func TestRecordingSaysTheSameWithoutSecrets(t *testing.T) {
 		up(request(95, 0, 6, "app").str(secret).framed()), down(response(6).str(secret).framed()),
 		up(request(12, 4, 7, "app").i8(0).compact("grp").i32(1).compact("m").i8(0).uvarint(1).uvarint(9).compact(secret).framed()), down(response(99).str(secret).framed(), response(7).i8(0).i32(0).i16(0).i8(0).framed()),
 	}
-	want, again, r := record(steps)
+	want, again, r := taped(steps)
 	if len(want) != 7 {
 		t.Fatalf("%d requests", len(want))
 	}
@@ -97,7 +97,7 @@ func TestRecordingSaysTheSameWithoutSecrets(t *testing.T) {
 func FuzzRecording(f *testing.F) {
 	f.Add([]byte{0, 1, 1, 3, 2, 6, 3, 9, 4, 2, 5, 3})
 	f.Fuzz(func(t *testing.T, script []byte) {
-		want, again, _ := record(conversation(script))
+		want, again, _ := taped(conversation(script))
 		if got := run(protocol.Start{}, again...); !slices.Equal(got, want) {
 			t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 		}

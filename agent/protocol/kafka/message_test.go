@@ -128,6 +128,7 @@ func describe(r *model.Request) string {
 	add("offset", d.Offset, d.Offset >= 0)
 	add("body", d.BodyBytes, d.BodyBytes > 0)
 	add("mechanism", d.Mechanism, d.Mechanism != "")
+	add("headers", d.Headers, d.Headers != nil)
 	add("error", d.Error, d.Error != "" || r.ErrorType != d.Error)
 	return s
 }

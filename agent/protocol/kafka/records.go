@@ -20,8 +20,9 @@ const (
 
 // countRecords counts the records in batches that are total bytes long, of which p was captured. It does not know the number
 // where a batch's beginning was not captured, and in the compressed sets of magic 0 and 1, which do not say it. What a broker
-// cut off at the end of an answer is no record.
-func countRecords(p []byte, total int) (n int, known bool) {
+// cut off at the end of an answer is no record. It reads the headers of what it counts, unless a recording is marked, which
+// does so where it hides the rest.
+func (w *walk) countRecords(p []byte, total int) (n int, known bool) {
 	for at := 0; total-at > batchMagicAt; {
 		if len(p) <= at+batchAttrAt {
 			return n, len(p) == total // so short only at the end
@@ -44,6 +45,9 @@ func countRecords(p []byte, total int) (n int, known bool) {
 			}
 			if binary.BigEndian.Uint16(b[batchAttrAt:])&controlBatch == 0 {
 				n += count
+			}
+			if w.hide == nil {
+				w.headers(b[:min(len(b), size)])
 			}
 		default:
 			return n, false

@@ -2,7 +2,11 @@
 
 package kafka
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"sonde/agent/model"
+)
 
 // ending says how far a walk came.
 type ending uint8
@@ -54,9 +58,10 @@ type facts struct {
 	offsetKnown   bool
 	records       int // in all batches
 	recordsHidden bool
-	batches       bool   // there was a field for them
-	batchBytes    uint64 // of all batches
-	odd           bool   // a name holds bytes that no name has
+	batches       bool            // there was a field for them
+	batchBytes    uint64          // of all batches
+	headers       [][]model.Field // of records that may carry trace context
+	odd           bool            // a name holds bytes that no name has
 }
 
 // start prepares a walk over a frame of size bytes that begins with p.
@@ -321,7 +326,7 @@ func (w *walk) batches() bool {
 	if uint64(w.at)+uint64(n) > w.size {
 		return w.stop(endBad)
 	}
-	count, known := countRecords(w.p[w.at:min(len(w.p), w.at+n)], n)
+	count, known := w.countRecords(w.p[w.at:min(len(w.p), w.at+n)], n)
 	w.found.records += count
 	w.found.recordsHidden = w.found.recordsHidden || !known
 	w.found.batchBytes += uint64(n)
