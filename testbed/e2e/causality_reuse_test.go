@@ -22,36 +22,40 @@ import (
 func TestNobodyIsBlamedForTheWorkOfAnother(t *testing.T) {
 	l := newLab(t)
 	up := l.server(t, apps.Go, "127.0.0.1")
-	for i, kind := range shop.Reusers() {
+	first := 0
+	for _, kind := range shop.Reusers() {
 		t.Run(string(kind), func(t *testing.T) {
 			s, err := shop.StartReuser(l.Kit, kind, up.URL())
 			if err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(s.Stop)
-			ob := l.observeWith(t, harness.Options{Env: []string{roomyRing}}, s.Port, up.Port)
-			const jobs = 300
-			askJobs(t, s.Addr, 1000*i, jobs)
-			events := ob.finish(4 * jobs)
-			got := edges{}
-			judgeJobs(t, got, string(kind), events, s.PID)
-			t.Logf("edges with a parent:\n%s", got)
-			if v := got[string(kind)]; v == nil || v.right+v.wrong+v.none != jobs {
-				t.Errorf("%+v, want %d calls", v, jobs)
+			for _, concurrent := range []int{1, 6} {
+				ob := l.observeWith(t, harness.Options{Env: []string{roomyRing}}, s.Port, up.Port)
+				jobs := 50 * concurrent
+				askJobs(t, s.Addr, first, jobs, concurrent)
+				first += jobs
+				events := ob.finish(4 * jobs)
+				got := edges{}
+				judgeJobs(t, got, string(kind), events, s.PID)
+				t.Logf("%d at a time, edges with a parent:\n%s", concurrent, got)
+				if v := got[string(kind)]; v == nil || v.right+v.wrong+v.none != jobs {
+					t.Errorf("%+v, want %d calls", v, jobs)
+				}
 			}
 		})
 	}
 }
 
-// askJobs asks for each job once, six at a time that do not wait for each other.
-func askJobs(t *testing.T, addr string, first, jobs int) {
+// askJobs asks for each job once, so many at a time, which do not wait for each other.
+func askJobs(t *testing.T, addr string, first, jobs, concurrent int) {
 	t.Helper()
 	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 8}}
 	defer client.CloseIdleConnections()
 	var askers sync.WaitGroup
-	for asker := range 6 {
+	for asker := range concurrent {
 		askers.Go(func() {
-			for n := asker; n < jobs; n += 6 {
+			for n := asker; n < jobs; n += concurrent {
 				resp, err := client.Get(fmt.Sprintf("http://%s/jobs/%d", addr, first+n))
 				if err != nil {
 					t.Error(err)

@@ -182,20 +182,22 @@ func ends(first, orders int) int {
 	return n
 }
 
-// TestParentsAreNeverWrong runs the shop without any trace context.
+// TestParentsAreNeverWrong runs the shop without any trace context. The first orders of a run are what sonde learns from how
+// the programs use their threads; of them, too, no parent may be wrong.
 func TestParentsAreNeverWrong(t *testing.T) {
 	l := newLab(t)
 	s := l.shop(t)
+	const learning, orders = 100, 300
 	first := 1
 	for _, concurrent := range []int{1, 20, 200} {
 		t.Run(fmt.Sprintf("%d orders at a time", concurrent), func(t *testing.T) {
 			ob := l.observeWith(t, harness.Options{Env: []string{roomyRing}}, s.Ports()...)
-			const orders = 400
-			buy(t, s, first, orders, concurrent)
-			events := ob.finish(ends(first, orders))
-			got := judge(t, spansOf(events), first, orders)
-			t.Logf("edges with a parent:\n%s", got)
-			first += orders
+			buy(t, s, first, learning, concurrent)
+			buy(t, s, first+learning, orders, concurrent)
+			spans := spansOf(ob.finish(ends(first, learning+orders)))
+			t.Logf("edges with a parent, while it learns:\n%s", judge(t, spans, first, learning))
+			t.Logf("edges with a parent, then:\n%s", judge(t, spans, first+learning, orders))
+			first += learning + orders
 		})
 	}
 }

@@ -89,7 +89,7 @@ func Language(from, protocol string) string {
 	case "gateway", "catalog":
 		return "Go " + map[string]string{"http": "net/http", "grpc": "grpc-go", "postgresql": "pgx"}[protocol]
 	case "cart":
-		return "Node"
+		return "Node " + protocol
 	case "payment":
 		return "Python, thread per request"
 	case "shipping":
