@@ -22,7 +22,8 @@ type Config struct {
 	RetryFirst time.Duration // before the second try; the wait doubles with each
 	RetryMost  time.Duration
 
-	// Block makes Add wait for room. It is for recordings and capture files, which can wait, as a kernel cannot.
+	// Block makes Add wait for room, and batches end when they are full and not by time. It is for recordings and capture
+	// files, which can wait, as a kernel cannot, and which give the same batches every time.
 	Block bool
 }
 

@@ -64,8 +64,7 @@ func (q *Queue) Add(p *model.Process, r *model.Request) {
 	defer q.mu.Unlock()
 	q.stats.Added++
 	for q.isFull() && q.config.Block && !q.stopped {
-		q.seal()
-		q.room.Wait()
+		q.room.Wait() // there is a sealed batch: the open one alone cannot fill the queue
 	}
 	switch {
 	case q.stopped:

@@ -46,7 +46,9 @@ func (q *Queue) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		case <-q.wake:
 		case <-timer.C:
-			q.sealNow()
+			if !q.config.Block {
+				q.sealNow()
+			}
 		}
 		q.sendAll(sending, ctx)
 		timer.Reset(q.config.Delay)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	commonpb "go.opentelemetry.io/proto/otlp/common/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
@@ -21,7 +22,7 @@ import (
 type Traces struct {
 	spans  encoder
 	queue  *batch.Queue
-	sender *sender
+	client otlptrace.Client // nil for a file
 }
 
 // NewTraces makes an exporter. clock is called on the pipeline's goroutine. c must be valid. Nothing is sent before Run.
@@ -30,11 +31,10 @@ func NewTraces(c Config, clock func() model.Clock, log *slog.Logger) (*Traces, e
 	if err != nil {
 		return nil, err
 	}
-	t := &Traces{
-		spans:  encoder{limits: c.Limits, clock: clock},
-		sender: &sender{client: client, timeout: c.Timeout, json: c.Protocol == HTTPJSON, messages: newMessages(c.Resource)},
-	}
-	t.queue = batch.New(c.Queue, t.spans.append, t.sender, log)
+	t := &Traces{spans: encoder{limits: c.Limits, clock: clock}, client: client}
+	t.queue = batch.New(c.Queue, t.spans.append, &sender{
+		client: client, timeout: c.Timeout, json: c.Protocol == HTTPJSON, messages: newMessages(c.Resource),
+	}, log)
 	return t, nil
 }
 
@@ -60,14 +60,17 @@ func (t *Traces) Lost(*model.Loss) {}
 // Run sends until ctx is done and flushes then. Stop the pipeline first. The error is one of the start: what happens to
 // batches is in Stats and in the log.
 func (t *Traces) Run(ctx context.Context) error {
+	if t.client == nil {
+		return t.queue.Run(ctx)
+	}
 	// A context that is done already must not keep what is queued from being sent.
-	if err := t.sender.client.Start(context.WithoutCancel(ctx)); err != nil {
+	if err := t.client.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("start the OTLP client: %w", err)
 	}
 	err := t.queue.Run(ctx)
 	stopped, cancel := context.WithCancel(context.Background())
 	cancel() // nothing is in flight any more
-	_ = t.sender.client.Stop(stopped)
+	_ = t.client.Stop(stopped)
 	return err
 }
 
