@@ -14,6 +14,7 @@ const (
 	maxFunctions  = 4 << 20
 	maxNameBytes  = 512 << 20 // of all function names
 	maxNameLength = 1 << 10
+	maxFills      = 64 << 10 // of a window; descriptions lie in order, so that a window is filled once for hundreds
 )
 
 // Magic numbers of the table that maps program counters to functions, by the first release that writes it
@@ -192,14 +193,18 @@ func (t *functionTable) name(offset uint64) string {
 
 // window reads words that lie close to each other without a system call for each.
 type window struct {
-	m   *image
-	at  uint64
-	buf []byte
-	b   [16 << 10]byte
+	m     *image
+	at    uint64
+	buf   []byte
+	fills int
+	b     [16 << 10]byte
 }
 
 func (w *window) uint32(addr uint64) (uint32, bool) {
 	if addr < w.at || addr+4 > w.at+uint64(len(w.buf)) {
+		if w.fills++; w.fills > maxFills {
+			return 0, false
+		}
 		w.at = addr
 		for n := len(w.b); ; n /= 2 { // a segment may end before the window does
 			if n < 4 {

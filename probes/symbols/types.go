@@ -25,7 +25,8 @@ const (
 	flagExtraStar = 1 << 1
 
 	maxFields = 1 << 10
-	longest   = 127 // names of types that are looked for: their length is one byte
+	longest   = 127     // names of types that are looked for: their length is one byte
+	maxTries  = 1 << 10 // descriptors that are looked at because their name is right
 )
 
 // typeTable is what a program knows of its own types, for the collector and for reflection. The linker leaves out what nothing
@@ -66,18 +67,20 @@ func (t *typeTable) find(wanted []TypeName) (map[TypeName]structure, error) {
 		return nil, err
 	}
 	found := map[TypeName]structure{}
+	tries := 0
 	err = t.m.scan(t.types, t.end-t.types, typeSize, func(at uint64, piece []byte) bool {
 		for i := int(-at & 7); i+typeSize <= len(piece); i += 8 {
 			if piece[i+typeKind]&kindMask != kindStruct || piece[i+typeFlags]&flagExtraStar == 0 {
 				continue
 			}
 			for _, n := range names[t.m.order.Uint32(piece[i+typeName:])] {
+				tries++
 				if s, in, err := t.fields(at + uint64(i)); err == nil && in == n.Package {
 					found[n] = s
 				}
 			}
 		}
-		return len(found) < len(wanted)
+		return len(found) < len(wanted) && tries < maxTries
 	})
 	return found, err
 }
