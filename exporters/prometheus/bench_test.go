@@ -55,6 +55,33 @@ func BenchmarkScrape(b *testing.B) {
 	}
 }
 
+// BenchmarkScrapeNative has exponential buckets and exemplars beside the classic ones: what Prometheus asks for in protobuf, and
+// what it costs those who ask for text.
+func BenchmarkScrapeNative(b *testing.B) {
+	s := many(588)
+	h := s.Families[0].Series[0].Histogram
+	h.Exemplars = exampleOf(h.Bounds).Exemplars
+	h.Exponential = &model.Exponential{Scale: 3, Offset: -60, Counts: make([]uint64, 80)}
+	for i := range h.Exponential.Counts {
+		h.Exponential.Counts[i] = uint64(i % 7)
+	}
+	for _, format := range []struct{ name, accept string }{
+		{"protobuf", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"},
+		{"OpenMetrics", "application/openmetrics-text;version=1.0.0"},
+		{"text", "text/plain;version=0.0.4"},
+	} {
+		b.Run(format.name, func(b *testing.B) {
+			h := own(s)
+			r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+			r.Header.Set("Accept", format.accept)
+			b.ReportAllocs()
+			for b.Loop() {
+				h.ServeHTTP(discard{}, r)
+			}
+		})
+	}
+}
+
 func BenchmarkCollect(b *testing.B) {
 	c := newCollector(many(2000), testConfig())
 	out := make(chan prometheus.Metric, 2000)

@@ -64,7 +64,8 @@ func (s *spans) add(e *model.Exponential, coarser int) {
 func (s *spans) bucket(index int32, count int64) {
 	offset := index - s.next
 	if len(s.spans) == 0 || offset > maxGap {
-		s.spans = append(s.spans, &dto.BucketSpan{Offset: &offset, Length: new(uint32)})
+		begin := offset // this one is on the heap
+		s.spans = append(s.spans, &dto.BucketSpan{Offset: &begin, Length: new(uint32)})
 	} else {
 		for range offset {
 			s.append(0)
