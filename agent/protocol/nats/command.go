@@ -147,7 +147,7 @@ func (c *Conn) publish(l *line, f *protocol.Frame) {
 	reply := l.reply()
 	subject, replyTo := l.subjects(reply)
 	e.detail.Operation, e.detail.OperationType = "publish", "send"
-	e.describe(subject, l)
+	e.describe(subject, l, f)
 	switch {
 	case strings.HasPrefix(subject, ackPrefix):
 		e.settles(subject, f.Head[l.size:])

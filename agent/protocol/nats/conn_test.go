@@ -111,6 +111,9 @@ func text(r *model.Request) string {
 		add("one-way")
 	}
 	add("%d/%d", r.RequestBytes, r.ResponseBytes)
+	if d.Headers != nil {
+		add("%v", d.Headers)
+	}
 	return strings.Join(s, " ")
 }
 

@@ -3,8 +3,9 @@
 // Package nats follows the client protocol of NATS on a connection: bytes in, requests out.
 //
 // Called by agent/protocol/detect through protocol.Parser, on one goroutine. It is no client and no server: it checks no
-// permission, keeps no payload, no header field and no credential. Links between servers (routes, leaf nodes, gateways) are
-// recognised and report nothing.
+// permission, keeps no payload, no header field but those that may carry trace context (protocol.CarriesContext, where all
+// fields were captured), and no credential. Links between servers (routes, leaf nodes, gateways) are recognised and report
+// nothing.
 //
 // # Wire format
 //

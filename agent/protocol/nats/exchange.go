@@ -76,8 +76,9 @@ func (c *Conn) giveUp(e *exchange, reason string, t time.Duration) {
 }
 
 // describe sets what a publication or a delivery is about.
-func (e *exchange) describe(subject string, l *line) {
+func (e *exchange) describe(subject string, l *line, f *protocol.Frame) {
 	d := &e.detail
+	d.Headers = l.headers(f.Head)
 	d.Destination, d.Destinations, d.Messages, d.BodyBytes = clip(subject), 1, 1, l.payload-l.header
 }
 

@@ -28,7 +28,10 @@ func session(random *rand.Rand, turns int) []step {
 	}
 	for i := range turns {
 		body := strings.Repeat("x", random.IntN(60))
-		switch random.IntN(4) {
+		switch random.IntN(5) {
+		case 4:
+			head := fmt.Sprintf("NATS/1.0\r\nx: y\r\ntraceparent: %d\r\n\r\n", i)
+			steps = append(steps, cl(fmt.Sprintf("HPUB s.%d %d %d\r\n%s%s\r\n"+ping, i, len(head), len(head)+len(body), head, body)), sv(answer()+pong))
 		case 0:
 			steps = append(steps, cl(fmt.Sprintf("PUB s.%d i.%d %d\r\n%s\r\n", i, i, len(body), body)),
 				sv(answer()+fmt.Sprintf("MSG i.%d 1 %d\r\n%s\r\n", i, i, strings.Repeat("y", i))))

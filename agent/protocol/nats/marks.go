@@ -11,7 +11,7 @@ import (
 )
 
 // A recording keeps control lines: subjects, groups, subscriptions and sizes. Of the options of INFO and CONNECT it keeps
-// what they are called and what is reported, of payloads only what JetStream says of a request.
+// what they are called and what is reported, of payloads what JetStream says of a request, of header fields trace context.
 
 // mark tells a recording what of a frame it may hold.
 func (c *Conn) mark(d protocol.Dir, l *line, f *protocol.Frame) {
@@ -126,6 +126,7 @@ func keepPayload(s *protocol.Screen, l *line, f *protocol.Frame) {
 			rest := bytes.TrimLeft(body[len("NATS/1.0"):], " ")
 			s.Keep(body[:len(body)-len(rest)+n])
 		}
+		l.fields(f.Head, func(_, _, line []byte) { s.Keep(line) })
 	case bytes.HasPrefix(l.args[0], []byte(ackPrefix)):
 		for _, w := range acknowledgements {
 			if bytes.HasPrefix(body, []byte(w.word)) {

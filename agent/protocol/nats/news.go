@@ -110,7 +110,7 @@ func (c *Conn) deliver(l *line, f *protocol.Frame) {
 	if status == "" {
 		e.detail.Operation, e.detail.OperationType = "receive", "receive"
 	}
-	e.describe(subject, l)
+	e.describe(subject, l, f)
 	if sub != nil {
 		e.detail.Group = sub.group
 	}
