@@ -3,11 +3,7 @@
 package otlp
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,7 +12,6 @@ import (
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
 	colmetricpb "go.opentelemetry.io/proto/otlp/collector/metrics/v1"
 	metricpb "go.opentelemetry.io/proto/otlp/metrics/v1"
-	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
 	"sonde/agent/model"
@@ -55,7 +50,7 @@ func (c console) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := proto.Unmarshal(body, &request); err != nil {
 		return nil, err
 	}
-	line, err := metricsJSON(&metricpb.MetricsData{ResourceMetrics: request.ResourceMetrics})
+	line, err := appendJSON(nil, (&metricpb.MetricsData{ResourceMetrics: request.ResourceMetrics}).ProtoReflect())
 	if err != nil {
 		return nil, err
 	}
@@ -63,46 +58,4 @@ func (c console) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: http.NoBody, Request: r}, r.Body.Close()
-}
-
-// metricsJSON returns m as OTLP/JSON, which differs from the JSON of protobuf: identifiers are hex digits, enums are numbers.
-// m is spoilt. The result has no space that depends on the build, as protojson's has.
-func metricsJSON(m *metricpb.MetricsData) ([]byte, error) {
-	for _, rm := range m.ResourceMetrics {
-		for _, sm := range rm.ScopeMetrics {
-			for _, metric := range sm.Metrics {
-				hexExemplars(metric)
-			}
-		}
-	}
-	text, err := protojson.MarshalOptions{UseEnumNumbers: true}.Marshal(m)
-	if err != nil {
-		return nil, err
-	}
-	var line bytes.Buffer
-	err = json.Compact(&line, text)
-	return line.Bytes(), err
-}
-
-func hexExemplars(m *metricpb.Metric) {
-	var all []*metricpb.Exemplar
-	for _, p := range m.GetHistogram().GetDataPoints() {
-		all = append(all, p.Exemplars...)
-	}
-	for _, p := range m.GetExponentialHistogram().GetDataPoints() {
-		all = append(all, p.Exemplars...)
-	}
-	for _, e := range all {
-		e.TraceId, e.SpanId = asHex(e.TraceId), asHex(e.SpanId)
-	}
-}
-
-// asHex returns the bytes whose base64, which is what protojson writes, is the hex of id. Every text of hex digits whose length
-// is a multiple of four is one of base64 too.
-func asHex(id []byte) []byte {
-	b, err := base64.StdEncoding.DecodeString(hex.EncodeToString(id))
-	if err != nil {
-		return nil
-	}
-	return b
 }
