@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"sonde/agent/model"
+	"sonde/exporters/semconv"
 )
 
 // Group holds the encoded spans of one process.
@@ -162,13 +163,21 @@ func (b *batch) release() {
 	}
 }
 
-// Spans returns the number of spans.
+// Spans returns the number of spans of one group.
 func (g *Group) Spans() int { return len(g.Ends) }
 
-func spansOf(groups []*Group) int {
+// Spans returns the number of spans of groups.
+func Spans(groups []*Group) int {
 	n := 0
 	for _, g := range groups {
 		n += g.Spans()
 	}
 	return n
+}
+
+// Wanted tells whether exporters of spans are to take r: a span that a sampler chose or a rule kept, and that nobody else
+// exports.
+func Wanted(r *model.Request) bool {
+	s := &r.Span
+	return (s.Sampled || s.Kept != "") && !s.Silenced && s.Valid() && semconv.IsSpan(r)
 }

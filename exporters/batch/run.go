@@ -15,20 +15,17 @@ type Sender interface {
 	Send(ctx context.Context, groups []*Group) Result
 }
 
-// Result is what became of the groups handed to Send. Every span is in exactly one of Sent, Rejected, TooLarge and Rest.
+// Result is what became of the groups handed to Send. Every span is in exactly one of Sent, Dropped and Rest.
 type Result struct {
 	Sent      int // spans that the receiver took
 	SentBytes int
-	Rejected  int // spans that it refused for good, while it took others
-	TooLarge  int // spans that no message can carry
+	Dropped   [ReasonCount]int
 
-	// Rest were not taken, and Err says why. Again says that the receiver certainly has none of them and may be asked once
-	// more, after After at the earliest. Unconfirmed says that it may have them.
-	Rest        []*Group
-	Err         error // also a warning when there is no Rest
-	Again       bool
-	Unconfirmed bool
-	After       time.Duration
+	// Rest may be sent again, after After at the earliest: the receiver certainly has nothing of it.
+	Rest  []*Group
+	After time.Duration
+
+	Err error // for the log, also where everything was sent
 }
 
 // Run sends what is added until ctx is done, then what is left, for as long as the configuration allows, and returns nil.
@@ -101,15 +98,11 @@ func (q *Queue) deliver(sending context.Context, b *batch) {
 		rest = r.Rest
 		total.add(&r)
 		q.log.write(r.Err)
-		if len(rest) == 0 || !r.Again || !sleep(ctx, max(r.After, jittered(wait))) {
-			reason := Failed
-			switch {
-			case r.Unconfirmed:
-				reason = Unconfirmed
-			case sending.Err() != nil:
-				reason = Shutdown
-			}
-			total.Dropped[reason] += uint64(spansOf(rest))
+		if len(rest) == 0 {
+			break
+		}
+		if !sleep(ctx, max(r.After, jittered(wait))) {
+			total.Dropped[outOfTime(sending)] += uint64(Spans(rest))
 			break
 		}
 		total.Retries++
@@ -118,11 +111,20 @@ func (q *Queue) deliver(sending context.Context, b *batch) {
 	q.settle(b, &total)
 }
 
+// outOfTime is the reason to drop what could have been sent again.
+func outOfTime(sending context.Context) Reason {
+	if sending.Err() != nil {
+		return Shutdown
+	}
+	return Failed
+}
+
 func (s *Stats) add(r *Result) {
 	s.Exported += uint64(r.Sent)
 	s.ExportBytes += uint64(r.SentBytes)
-	s.Dropped[Rejected] += uint64(r.Rejected)
-	s.Dropped[TooLarge] += uint64(r.TooLarge)
+	for i, n := range r.Dropped {
+		s.Dropped[i] += uint64(n)
+	}
 }
 
 func (q *Queue) settle(b *batch, total *Stats) {

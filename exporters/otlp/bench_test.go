@@ -80,7 +80,7 @@ func (m *marshaller) Send(_ context.Context, groups []*batch.Group) batch.Result
 		r.Sent += g.Spans()
 	}
 	if m.b, r.Err = (proto.MarshalOptions{}).MarshalAppend(m.b[:0], request); r.Err != nil {
-		return batch.Result{Rest: groups, Err: r.Err}
+		return dropped(batch.Failed, r.Sent, r.Err)
 	}
 	r.SentBytes = len(m.b)
 	return r

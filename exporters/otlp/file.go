@@ -39,13 +39,13 @@ type lineWriter struct {
 // Send implements batch.Sender.
 func (w *lineWriter) Send(_ context.Context, groups []*batch.Group) batch.Result {
 	if w.err != nil {
-		return batch.Result{Rest: groups, Err: w.err}
+		return dropped(batch.Failed, batch.Spans(groups), w.err)
 	}
 	request, sent := &coltracepb.ExportTraceServiceRequest{}, 0
 	for _, g := range groups {
 		spans, err := decoded(w.messages.resourceSpans(g))
 		if err != nil {
-			return batch.Result{Rest: groups, Err: err}
+			return dropped(batch.Failed, batch.Spans(groups), err)
 		}
 		request.ResourceSpans = append(request.ResourceSpans, spans)
 		sent += g.Spans()
@@ -53,11 +53,11 @@ func (w *lineWriter) Send(_ context.Context, groups []*batch.Group) batch.Result
 	line, err := appendJSON(w.line[:0], request.ProtoReflect())
 	w.line = append(line, '\n')
 	if err != nil {
-		return batch.Result{Rest: groups, Err: fmt.Errorf("write spans as JSON: %w", err)}
+		return dropped(batch.Failed, sent, fmt.Errorf("write spans as JSON: %w", err))
 	}
 	if _, err := w.out.Write(w.line); err != nil {
 		w.err = fmt.Errorf("write spans: %w", err)
-		return batch.Result{Rest: groups, Err: w.err, Unconfirmed: true}
+		return dropped(batch.Unconfirmed, sent, w.err)
 	}
 	return batch.Result{Sent: sent, SentBytes: len(w.line)}
 }

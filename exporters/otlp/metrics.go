@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/backoff"
 
 	"sonde/agent/model"
+	"sonde/exporters/batch"
 )
 
 // Default endpoints of metrics, as those of spans.
@@ -176,8 +177,8 @@ func (m *Metrics) send(ctx context.Context, x *export) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	ctx, watched := watch(ctx, m.cfg.Timeout)
-	defer watched.end()
+	ctx, watched := batch.Watch(ctx, m.cfg.Timeout)
+	defer watched.End()
 	return m.client.Export(ctx, &x.metrics)
 }
 

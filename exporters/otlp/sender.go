@@ -26,36 +26,54 @@ type sender struct {
 
 // Send implements batch.Sender.
 func (s *sender) Send(ctx context.Context, groups []*batch.Group) batch.Result {
-	spans, size := make([]*tracepb.ResourceSpans, 0, len(groups)), 0
+	spans, total, size := make([]*tracepb.ResourceSpans, 0, len(groups)), 0, 0
 	for _, g := range groups {
 		m := s.messages.resourceSpans(g)
 		if s.json {
 			var err error
 			if m, err = decoded(m); err != nil {
-				return batch.Result{Rest: groups, Err: err}
+				return dropped(batch.Failed, batch.Spans(groups), err)
 			}
 		}
 		spans = append(spans, m)
+		total += g.Spans()
 		size += len(g.Bytes)
 	}
-	total := 0
-	for _, g := range groups {
-		total += g.Spans()
-	}
-	ctx, x := watch(ctx, s.timeout)
-	defer x.end()
-	err := s.client.UploadTraces(ctx, spans)
-	if err == nil {
+	watched, x := batch.Watch(ctx, s.timeout)
+	defer x.End()
+	err := s.client.UploadTraces(watched, spans)
+	rejected, partial := partialSuccess(err)
+	switch {
+	case err == nil:
 		return batch.Result{Sent: total, SentBytes: size}
-	}
-	if rejected, ok := partialSuccess(err); ok {
+	case partial:
 		rejected = min(rejected, total)
-		return batch.Result{Sent: total - rejected, SentBytes: size, Rejected: rejected, Err: err}
+		r := dropped(batch.Rejected, rejected, err)
+		r.Sent, r.SentBytes = total-rejected, size
+		return r
 	}
-	written, answered := x.state()
-	return batch.Result{
-		Rest: groups, Err: fmt.Errorf("export %d spans: %w", total, err), Again: !written, Unconfirmed: written && !answered,
+	err = fmt.Errorf("export %d spans: %w", total, err)
+	switch {
+	case x.Untouched():
+		return batch.Result{Rest: groups, Err: err}
+	case x.Unconfirmed():
+		return dropped(batch.Unconfirmed, total, err)
 	}
+	return dropped(s.reason(ctx), total, err)
+}
+
+func dropped(reason batch.Reason, spans int, err error) batch.Result {
+	r := batch.Result{Err: err}
+	r.Dropped[reason] = spans
+	return r
+}
+
+// reason: a client that waits to try again when sonde stops has not failed yet.
+func (s *sender) reason(ctx context.Context) batch.Reason {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return batch.Shutdown
+	}
+	return batch.Failed
 }
 
 var rejectedSpans = regexp.MustCompile(`(?s)^OTLP partial success: .* \((\d+) spans rejected\)$`)

@@ -38,15 +38,9 @@ func NewTraces(c Config, clock func() model.Clock, log *slog.Logger) (*Traces, e
 	return t, nil
 }
 
-// Exported tells whether the exporters of spans are to take r.
-func exported(r *model.Request) bool {
-	s := &r.Span
-	return (s.Sampled || s.Kept != "") && !s.Silenced && s.Valid() && semconv.IsSpan(r)
-}
-
 // Request exports r's span, if it is to be.
 func (t *Traces) Request(r *model.Request) {
-	if exported(r) {
+	if batch.Wanted(r) {
 		t.queue.Add(r.Local().Process, r)
 	}
 }
