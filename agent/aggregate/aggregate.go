@@ -133,6 +133,7 @@ func New(cfg Config, self SelfSource) *Aggregator {
 	a.messagingClients = newTable[messagingSeries](n, describeMessaging)
 	a.processes = newTable[messagingSeries](n, describeMessaging)
 	a.dnsServers, a.dnsClients = newTable[histogram](n, describeDNS), newTable[histogram](n, describeDNS)
+	a.dnsServers.crowded, a.dnsClients.crowded = namesThatComeAgain(), namesThatComeAgain()
 	a.handshakes, a.sessions = newTable[histogram](n, describeSession), newTable[histogram](n, describeSession)
 	a.edges = newTable[edgeSeries](n, describeEdge)
 	a.flows = newTable[flowCounters](n/2, describeFlow) // each key is two series: transmit and receive

@@ -20,6 +20,12 @@ func (a *Aggregator) dns(r *model.Request, o *observation) {
 	t.recently(place(r, len(r.DNS.Name)<<2+int(r.Outcome)), k, a.now).observe(o, a.requestLayout)
 }
 
+// namesThatComeAgain returns a guard for a table of names.
+func namesThatComeAgain() func(dnsKey) bool {
+	var d doorkeeper
+	return func(k dnsKey) bool { return d.admit(hashOf(k.service, k.name, k.failure)) }
+}
+
 // questionOf folds the names of reverse lookups, which are addresses, and the case of letters, which resolvers mix at random
 // (DNS 0x20). It allocates for names with upper case letters only.
 func questionOf(name string) string {

@@ -13,7 +13,7 @@ import (
 func (a *Aggregator) Request(r *model.Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !r.Span.TraceID.IsZero() {
+	if r.TLS == nil && !r.Span.TraceID.IsZero() { // a handshake is no span of its own
 		a.spans[r.Span.Evidence%model.EvidenceCount][r.Role&roleMask]++
 	}
 	o := a.requestLayout.duration(r)

@@ -21,6 +21,9 @@ type table[K comparable, V any] struct {
 	// string that is the same string is not even read.
 	recent [recentCells]*cell[K, V]
 
+	// crowded decides about keys that come while the table is more than half full; nil lets all of them in.
+	crowded func(K) bool
+
 	// removing is called before a cell goes, nil does nothing: others may remember it too.
 	removing func()
 
@@ -95,13 +98,13 @@ func (t *table[K, V]) recentCell(place uint16, k K, now time.Duration) *cell[K, 
 	return c
 }
 
-// add makes the series of k. The last free place is kept for the overflow series.
+// add makes the series of k, or takes the overflow's. The last free place is kept for that.
 func (t *table[K, V]) add(k K, now time.Duration) *cell[K, V] {
 	used := len(t.list)
 	if t.overflow == nil {
 		used++
 	}
-	if used < t.limit {
+	if used < t.limit && (t.crowded == nil || used < t.limit/2 || t.crowded(k)) {
 		c := &cell[K, V]{began: now}
 		c.key, c.labels = t.describe(k)
 		t.cells[c.key] = c
