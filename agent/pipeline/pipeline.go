@@ -42,11 +42,17 @@ type Tracer interface {
 	Tick(now time.Duration)
 }
 
+// Annotator adds to a request what only other requests can tell. agent/route has one.
+type Annotator interface {
+	Annotate(r *model.Request)
+}
+
 // Pipeline runs the stages.
 type Pipeline struct {
-	tracker *conn.Tracker
-	tracer  Tracer // nil when nobody traces
-	sinks   []Sink
+	tracker    *conn.Tracker
+	annotators []Annotator
+	tracer     Tracer // nil when nobody traces
+	sinks      []Sink
 
 	mu    sync.Mutex // of stats, which scrapes read
 	stats conn.Stats
@@ -65,6 +71,10 @@ func (p *Pipeline) Trace(t Tracer) {
 	p.tracer = t
 	p.tracker.Trace(t)
 }
+
+// Annotate has annotators see each request, in the order given, before the tracer and the sinks get it. To be called before
+// Run.
+func (p *Pipeline) Annotate(a ...Annotator) { p.annotators = append(p.annotators, a...) }
 
 // Run reads the source to its end or until ctx is done, then reports what is still open and returns.
 func (p *Pipeline) Run(ctx context.Context, s source.Source) error {
@@ -105,6 +115,9 @@ func (p *Pipeline) Stats() conn.Stats {
 type output Pipeline
 
 func (o *output) Request(r *model.Request) {
+	for _, a := range o.annotators {
+		a.Annotate(r)
+	}
 	if o.tracer != nil {
 		o.tracer.Finish(r)
 	}

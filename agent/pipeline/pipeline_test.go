@@ -117,3 +117,28 @@ func compare(t *testing.T, got []string, want ...string) {
 		}
 	}
 }
+
+// stage is an annotator that notes when it saw a request.
+type stage struct {
+	name  string
+	calls *[]string
+}
+
+func (s stage) Annotate(r *model.Request) {
+	*s.calls = append(*s.calls, s.name)
+	r.HTTP.Route = "/{id}"
+}
+
+func TestRequestsAreAnnotatedBeforeTheSinksGetThem(t *testing.T) {
+	var calls []string
+	last := &sink{}
+	p := pipeline.New(conn.Default(), nobody, nameless, last)
+	p.Annotate(stage{"first", &calls}, stage{"second", &calls})
+	if err := p.Run(context.Background(), recorded{records: records()}); err != nil {
+		t.Fatal(err)
+	}
+	compare(t, calls, "first", "second")
+	if got := last.last.HTTP.Route; got != "/{id}" {
+		t.Errorf("the sink got the route %q", got)
+	}
+}
