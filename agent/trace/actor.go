@@ -41,6 +41,7 @@ type actor struct {
 type stint struct {
 	of        ref
 	vague     bool
+	alone     bool // no other was served in the process meanwhile
 	from, end time.Duration
 }
 
@@ -84,11 +85,15 @@ type process struct {
 // evidence only if they stay with a request, which asynchronous runtimes do not see to: a thread that read a request answers
 // it, or the process moves work between threads. In the same way an actor that was started by one that was serving may be the
 // first of a pool, and work for another request next: then it is used after its request, or for another one. Either shows
-// soon, so a family is evidence once Config.Proof of its members have behaved and none has not.
+// soon, so a family is evidence once it has behaved Config.Proof times and never otherwise. Of what an actor sends that was
+// started meanwhile, only the first counts then: that is for whoever started it in a pool as well.
 type family struct {
 	good   int
 	broken bool
 }
+
+// isAlone tells whether a live request has been the only one since its beginning.
+func (p *process) isAlone(r *request) bool { return p.live == 1 && p.alone <= r.from }
 
 // maxFunctions bounds the functions of a process that are told apart.
 const maxFunctions = 256
@@ -222,11 +227,12 @@ func (t *Tracer) serve(r *request, a *actor, from time.Duration) {
 		t.leave(r, from)
 	}
 	r.live, r.actor, r.proc, r.from = true, a, a.proc, from
-	if a.live.push(r, onActor); r.pid == 0 {
+	a.live.push(r, onActor)
+	if r.pid == 0 {
 		r.pid = a.key.pid
-		if r.carries {
-			t.indexTrace(r)
-		}
+	}
+	if r.carries && !r.indexed && r.pid != 0 {
+		t.indexTrace(r)
 	}
 	a.served = true
 	p := a.proc
@@ -244,7 +250,7 @@ func (t *Tracer) leave(r *request, at time.Duration) {
 	if a.stints >= len(a.recent) {
 		a.blind = max(a.blind, s.end)
 	}
-	*s = stint{r.ref(), r.vague, r.from, at}
+	*s = stint{r.ref(), r.vague, p.isAlone(r), r.from, at}
 	a.stints++
 	if p.live--; p.live == 1 {
 		p.alone = max(p.alone, at)
@@ -263,7 +269,7 @@ func (a *actor) serving(at time.Duration) (found stint, n int) {
 		if n++; n > 1 {
 			return stint{}, n
 		}
-		found = stint{of: r.ref(), vague: r.vague, from: r.from}
+		found = stint{of: r.ref(), vague: r.vague, alone: a.proc.isAlone(r), from: r.from}
 	}
 	for i := range min(a.stints, len(a.recent)) {
 		s := &a.recent[i]

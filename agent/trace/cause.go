@@ -46,7 +46,7 @@ func (t *Tracer) cause(a *actor, at time.Duration) (*request, model.Evidence) {
 	case r == nil:
 	case a.key.goroutine != 0:
 		return r, model.EvidenceGoroutine
-	case t.proven(r, &a.proc.answers):
+	case t.proven(&s, &a.proc.answers):
 		return r, model.EvidenceThread
 	}
 	return nil, 0
@@ -80,11 +80,16 @@ func (t *Tracer) ancestor(a *actor, at time.Duration) (*request, model.Evidence)
 		f.broken = true
 		t.stats.Shared++
 	case n == 1 && r != nil:
-		if !a.worked {
-			a.worked, a.workedAs = true, r.id
-			f.good++
+		if a.worked {
+			if s.alone {
+				return r, e
+			}
+			t.stats.Unproven++
+			return nil, 0
 		}
-		if t.proven(r, f) {
+		a.worked, a.workedAs = true, r.id
+		f.good++
+		if t.proven(&s, f) {
 			return r, e
 		}
 	}
@@ -92,9 +97,9 @@ func (t *Tracer) ancestor(a *actor, at time.Duration) (*request, model.Evidence)
 }
 
 // proven tells whether members of a family are evidence for a request.
-func (t *Tracer) proven(r *request, f *family) bool {
-	switch p := r.proc; {
-	case p != nil && p.live == 1 && p.alone <= r.from: // it was the only one all the time
+func (t *Tracer) proven(s *stint, f *family) bool {
+	switch {
+	case s.alone:
 		return true
 	case f.broken:
 		t.stats.Shared++

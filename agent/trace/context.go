@@ -2,7 +2,11 @@
 
 package trace
 
-import "sonde/agent/model"
+import (
+	"time"
+
+	"sonde/agent/model"
+)
 
 // maxAlike bounds the requests of one trace in one process that are looked at.
 const maxAlike = 16
@@ -25,7 +29,7 @@ func (t *Tracer) passOut(r *request) {
 	n := 0
 	for s := t.inbound(r); s != nil && n < maxAlike; s = s.links[inTrace].next {
 		n++
-		if !s.finished && s.context.SpanID == r.context.SpanID {
+		if s.open(r.start) && s.context.SpanID == r.context.SpanID {
 			several = from != nil
 			from, r.passed = s, true
 		}
@@ -103,7 +107,7 @@ func (t *Tracer) fallBack(r *request) {
 		}
 		return
 	}
-	if s := t.inbound(r); s != nil && s.links[inTrace].next == nil && s.start <= r.start && (!s.finished || s.end > r.start) {
+	if s := t.inbound(r); s != nil && s.links[inTrace].next == nil && s.start <= r.start && s.open(r.start) {
 		t.link(r, s, model.EvidenceHeader)
 		return
 	}
@@ -113,6 +117,31 @@ func (t *Tracer) fallBack(r *request) {
 			t.link(r, p, first.evidence)
 		}
 	}
+}
+
+// open tells whether a request was on its way at a time after its beginning.
+func (r *request) open(at time.Duration) bool { return !r.finished || r.end > at }
+
+// circular tells whether r, whose identifier or parent is one that the wire says, would be above itself: identifiers on the
+// wire need not make sense. What is not remembered any more may be anything.
+func (t *Tracer) circular(r *request) bool {
+	switch {
+	case r.adopted:
+		for n, a := 0, r.parent.get(); a != nil; n, a = n+1, a.parent.get() {
+			gone := !a.remote && !a.parentID.IsZero() && a.parent.get() == nil
+			if gone || n > maxChain || a.remote && a.parentID == r.id {
+				return true
+			}
+		}
+	case r.remote:
+		n := 0
+		for a := t.adopters[spanKey{r.context.TraceID, r.parentID}]; a != nil; a = a.parent.get() {
+			if n++; a == r || n > maxChain {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // seal settles the place of a request and of all above it.
@@ -141,6 +170,9 @@ func (t *Tracer) seal(r *request) {
 		r.trace, r.origin, r.foreign = r.context.TraceID, r.context, true
 		if p == nil && r.role == model.RoleServer {
 			r.parentID, r.remote, r.evidence = r.context.SpanID, true, model.EvidenceHeader
+		}
+		if t.circular(r) {
+			r.parent, r.parentID, r.remote, r.evidence = ref{}, model.SpanID{}, false, model.EvidenceNone
 		}
 	case p == nil:
 		r.trace, r.foreign = traceID(r.hash), false

@@ -42,7 +42,7 @@ func (t *Tracer) unbegun(r *model.Request) *request {
 		s.tuple = tupleOf(r.Client.Addr, r.Server.Addr)
 	}
 	s.role, s.start, s.server, s.client = r.Role, r.Start, r.Server.Addr.Addr(), r.Client.Addr.Addr()
-	s.hash = mix(mix(mix(s.tuple, ordinal^mixC), uint64(r.Start)), uint64(r.Role))
+	s.hash = hashOf(mix(s.tuple, ordinal^mixC), r.Start, r.Role)
 	s.id = spanID(s.hash)
 	if p := r.Local().Process; p != nil {
 		s.pid = p.PID

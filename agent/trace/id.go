@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"net/netip"
+	"time"
 
 	"sonde/agent/model"
 )
@@ -44,6 +45,16 @@ func tupleOf(client, server netip.AddrPort) uint64 {
 		h = mix(h, binary.LittleEndian.Uint64(b[8:])+uint64(a.Port())<<48*mixA)
 	}
 	return h
+}
+
+// wireOf is the same for both ends of a connection's view of a request.
+func wireOf(tuple uint64, seq, stream uint32) uint64 {
+	return mix(tuple, uint64(seq)<<32|uint64(stream))
+}
+
+// hashOf differs between them.
+func hashOf(wire uint64, start time.Duration, role model.Role) uint64 {
+	return mix(mix(wire, uint64(start)), uint64(role))
 }
 
 // spanID is never zero.

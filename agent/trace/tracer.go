@@ -145,8 +145,8 @@ func (t *Tracer) Begin(s *model.Started) uint64 {
 	c.name(s)
 	r.role, r.stream, r.start, r.netns = s.Role, s.Stream, s.Start, s.NetNS
 	r.client, r.server = s.Client.Addr(), s.Server.Addr()
-	r.tuple, r.wire = c.tuple, mix(c.tuple, uint64(s.Seq)<<32|uint64(s.Stream))
-	r.hash = mix(mix(r.wire, uint64(s.Start)), uint64(s.Role))
+	r.tuple, r.wire = c.tuple, wireOf(c.tuple, s.Seq, s.Stream)
+	r.hash = hashOf(r.wire, s.Start, s.Role)
 	r.id = spanID(r.hash)
 	if s.Process != nil {
 		r.pid = s.Process.PID
