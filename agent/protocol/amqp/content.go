@@ -53,6 +53,7 @@ func (c *conn) contentHeader(d protocol.Dir, f *protocol.Frame) {
 	}
 	ct.sized, ct.size = true, binary.BigEndian.Uint64(f.Head[bodySizeAt:])
 	ct.left, ct.bytes = ct.size, ct.bytes+f.Size
+	ct.x.detail.Headers = headersOf(f.Head)
 	c.sides[d].content = ch
 	if ct.left == 0 {
 		c.contentEnd(ch, d, ct, f.End)

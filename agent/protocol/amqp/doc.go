@@ -11,6 +11,9 @@
 // Frames say their length, so framing survives bytes that were not captured; a gap that reaches over several frames of one
 // content is passed over exactly where the frames before it tell how long they are.
 //
-// It is not for AMQP 1.0, which shares nothing but the name. Content, headers, credentials and the texts of errors are not
-// kept. Called by agent/protocol/detect.
+// Of the headers of a message those are kept that may carry trace context (protocol.CarriesContext), where the frame was
+// captured up to the end of its table.
+//
+// It is not for AMQP 1.0, which shares nothing but the name. Content, other headers, credentials and the texts of errors are
+// not kept. Called by agent/protocol/detect.
 package amqp

@@ -146,6 +146,7 @@ func describe(r *model.Request) string {
 	add("messages", d.Messages, d.Messages >= 0)
 	add("body", d.BodyBytes, d.BodyBytes > 0)
 	add("mechanism", d.Mechanism, d.Mechanism != "")
+	add("headers", d.Headers, d.Headers != nil)
 	add("error", d.Error, d.Error != "" || r.ErrorType != d.Error)
 	add("role", r.Role, r.Role != model.RoleClient)
 	return s

@@ -34,7 +34,8 @@ func conversation(script []byte) []step {
 			asked = append(asked, publish(1, "x", name, how*90)...)
 			told = append(told, ack(1, published, 0)...)
 		case 1:
-			asked = append(asked, publish(2, "plain", name, how*30)...)
+			asked = append(asked, call(2, basicPublish, int16(0), "plain", name, int8(0))...)
+			asked = append(asked, carrying(2, how*30, "x", "y", "b3", name)...)
 		case 2:
 			delivered++
 			flush()

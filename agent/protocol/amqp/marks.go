@@ -4,8 +4,8 @@ package amqp
 
 import "sonde/agent/protocol"
 
-// mark tells a recording what of a frame it may hold: methods with their names and numbers, the size of contents. What is
-// read again says the same.
+// mark tells a recording what of a frame it may hold: methods with their names and numbers, the size of contents and their
+// trace context. What is read again says the same.
 func (c *conn) mark(d protocol.Dir, f *protocol.Frame) {
 	m := c.shared.env.Marks
 	if m == nil {
@@ -23,7 +23,7 @@ func (c *conn) mark(d protocol.Dir, f *protocol.Frame) {
 	case f.Head[0] == typeMethod && len(f.Head) >= methodBytes:
 		hideArguments(f, hide)
 	case f.Head[0] == typeHeader:
-		hide(bodySizeAt+8, f.Size-1)
+		hideProperties(f, hide)
 	case f.Head[0] != protocolHeader[0]:
 		hide(headBytes, f.Size-1)
 	}
