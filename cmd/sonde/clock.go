@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"sonde/agent/model"
@@ -15,17 +16,22 @@ import (
 const clockInterval = 10 * time.Second
 
 // clock maps the kernel's clock to wall time. It changes between records only, so that a recording can hold it. It is for
-// the pipeline's goroutine.
+// the pipeline's goroutine, but for now, which is safe for concurrent use.
 type clock struct {
 	measured time.Time
-	clock    model.Clock
-	changed  func(model.Clock) // called with each new measurement; may be nil
+	clock    atomic.Pointer[model.Clock] // nil before the first measurement
+	changed  func(model.Clock)           // called with each new measurement; may be nil
 }
 
-func (c *clock) now() model.Clock { return c.clock }
+func (c *clock) now() model.Clock {
+	if p := c.clock.Load(); p != nil {
+		return *p
+	}
+	return model.Clock{}
+}
 
 // set takes a measurement that was made elsewhere.
-func (c *clock) set(now model.Clock) { c.clock = now }
+func (c *clock) set(now model.Clock) { c.clock.Store(&now) }
 
 func (c *clock) measure() {
 	t := time.Now()
@@ -33,9 +39,10 @@ func (c *clock) measure() {
 		return
 	}
 	c.measured = t
-	c.clock = model.Clock{Boot: time.Unix(0, time.Now().Add(-live.Now()).UnixNano())}
+	now := model.Clock{Boot: time.Unix(0, time.Now().Add(-live.Now()).UnixNano())}
+	c.set(now)
 	if c.changed != nil {
-		c.changed(c.clock)
+		c.changed(now)
 	}
 }
 

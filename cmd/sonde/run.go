@@ -21,7 +21,7 @@ import (
 
 type runFlags struct {
 	capture captureFlags
-	listen  prometheus.Config
+	export  exportFlags
 	log     *slog.Logger
 }
 
@@ -30,23 +30,33 @@ type runFlags struct {
 const memoryLimit = 256 << 20
 
 func runCommand(e env) *cobra.Command {
-	f := runFlags{listen: prometheus.Default()}
+	f := runFlags{}
 	cmd := &cobra.Command{
 		Use:   "run",
-		Short: "Run the daemon: observe everything and serve metrics",
-		Long: `Run the daemon: observe everything and serve metrics.
+		Short: "Run the daemon: observe everything, serve metrics, export spans",
+		Long: `Run the daemon: observe everything, serve metrics, export spans.
 
   /metrics    for Prometheus (text, OpenMetrics)
   /healthz    200 while the process works
   /readyz     200 once all probes are attached and the sockets that existed before are listed
 
-SIGINT or SIGTERM ends it; nothing stays attached.`,
-		Example: "  sonde run --prometheus-listen :9464",
-		Args:    noArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), e) },
+` + exportHelp + `
+
+SIGINT or SIGTERM ends it: what waits to be exported is sent, for 5 s at most, and nothing stays attached.`,
+		Example: `  sonde run --prometheus-listen :9464
+  OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 sonde run
+  OTEL_TRACES_EXPORTER=otlp OTEL_TRACES_SAMPLER=parentbased_traceidratio OTEL_TRACES_SAMPLER_ARG=0.01 \
+    sonde run --traces-keep errors,slow`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.export.parse(e, cmd.Flags()); err != nil {
+				return err
+			}
+			return f.run(cmd.Context(), e)
+		},
 	}
 	f.capture.register(cmd, e)
-	cmd.Flags().StringVar(&f.listen.Listen, "prometheus-listen", f.listen.Listen, "address to serve metrics on, host:port")
+	f.export.register(cmd, e)
 	return cmd
 }
 
@@ -54,38 +64,70 @@ func (f *runFlags) run(ctx context.Context, e env) error {
 	if e.getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
-	if err := f.listen.Validate(); err != nil {
-		return usageError{err}
-	}
-	ln, err := f.listen.Open(ctx)
+	f.log = slog.New(slog.NewTextHandler(e.stderr, nil))
+	ln, err := f.listen(ctx)
 	if err != nil {
 		return err
 	}
-	log := slog.New(slog.NewTextHandler(e.stderr, nil))
-	f.log = log
+	now := &clock{}
 	self := &selfSource{lost: map[model.Role]uint64{}, drops: map[string]uint64{}}
-	agg := aggregate.New(aggregate.Default(), self)
-	exporter := prometheus.New(agg, log)
-	sink := &metricsSink{Aggregator: agg, self: self}
-	var k *capture
-	k, err = f.capture.start(captureOptions{scope: filter.Scope{Requests: true, Flows: true}, listener: ln, ready: func() {
-		exporter.SetReady(true)
-		log.Info("ready", "state", readiness(k), "metrics", "http://"+ln.Addr().String()+"/metrics")
-	}}, sink)
+	agg := aggregate.New(f.export.aggregate(), self)
+	out, err := f.export.open(e, agg, now.now, f.log)
 	if err != nil {
-		return errors.Join(err, ln.Close())
+		return errors.Join(err, closeListener(ln))
 	}
-	self.attach(k)
-	return f.serve(ctx, k, exporter.Serve, ownListener{ln, k.set})
+	exporter := f.export.listen.New(agg, f.log)
+	options := captureOptions{scope: filter.Scope{Requests: true, Flows: true}, clock: now, listener: ln}
+	var k *capture
+	options.ready = func() {
+		exporter.SetReady(true)
+		f.log.Info("ready", "state", readiness(k), "metrics", metricsURL(ln), "spans", out.String())
+	}
+	k, err = f.capture.start(options, &metricsSink{Aggregator: agg, self: self}, out.tail)
+	if err != nil {
+		return errors.Join(err, closeListener(ln), out.close())
+	}
+	self.attach(k, out)
+	if ln != nil {
+		ln = ownListener{ln, k.set}
+	}
+	return f.serve(ctx, k, exporter, ln, out)
 }
 
-// serve runs the capture and the HTTP server; the first that ends stops the other.
-func (f *runFlags) serve(ctx context.Context, k *capture, serve func(context.Context, net.Listener) error, ln net.Listener) error {
+// listen opens the address for scrapes, nil when metrics are not for Prometheus.
+func (f *runFlags) listen(ctx context.Context) (net.Listener, error) {
+	if !f.export.to.prometheus {
+		return nil, nil
+	}
+	return f.export.listen.Open(ctx)
+}
+
+func closeListener(ln net.Listener) error {
+	if ln == nil {
+		return nil
+	}
+	return ln.Close()
+}
+
+func metricsURL(ln net.Listener) string {
+	if ln == nil {
+		return "none"
+	}
+	return "http://" + ln.Addr().String() + "/metrics"
+}
+
+// serve runs the capture, the HTTP server and the exporters. The first of capture and server that ends stops the other; the
+// exporters go last, as they send what came in until then.
+func (f *runFlags) serve(ctx context.Context, k *capture, exporter *prometheus.Exporter, ln net.Listener, out *outputs) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	served := make(chan error, 1)
 	go func() {
-		served <- serve(ctx, ln)
+		if ln == nil {
+			served <- nil
+			return
+		}
+		served <- exporter.Serve(ctx, ln)
 		cancel()
 	}()
 	go func() { _ = k.resolver.Run(ctx) }() // ends with ctx and has no other error
@@ -94,15 +136,18 @@ func (f *runFlags) serve(ctx context.Context, k *capture, serve func(context.Con
 			f.log.Warn("the cost of programs is not measured", "error", err)
 		}
 	}()
-	err := k.run(ctx)
+	stop := out.run()
+	err := k.pipeline.Run(ctx, k.source)
 	cancel()
-	if serr := <-served; serr != nil {
-		return fmt.Errorf("serve metrics: %w", serr)
-	}
+	serr := <-served
+	stop()
 	if errors.Is(err, context.Canceled) {
-		return nil
+		err = nil
 	}
-	return err
+	if serr != nil {
+		serr = fmt.Errorf("serve metrics: %w", serr)
+	}
+	return errors.Join(err, serr, k.set.Close()) // last: the last snapshot reads the maps
 }
 
 // metricsSink feeds the aggregator, and keeps the counts that are the agent's own.

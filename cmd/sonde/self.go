@@ -16,14 +16,15 @@ import (
 type selfSource struct {
 	mu    sync.Mutex
 	k     *capture // nil until the probes are attached
+	out   *outputs
 	lost  map[model.Role]uint64
 	drops map[string]uint64
 }
 
-func (s *selfSource) attach(k *capture) {
+func (s *selfSource) attach(k *capture, out *outputs) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.k = k
+	s.k, s.out = k, out
 }
 
 // Self implements aggregate.SelfSource.
@@ -43,8 +44,24 @@ func (s *selfSource) Self() aggregate.Self {
 	if s.k != nil {
 		s.kernel(&self)
 		s.pipeline(&self)
+		s.exporters(&self)
 	}
 	return self
+}
+
+func (s *selfSource) exporters(self *aggregate.Self) {
+	for _, n := range s.out.named {
+		st := n.stats()
+		q := aggregate.Queue{Name: "spans_" + n.name, Depth: uint64(st.Queued), Capacity: uint64(st.Capacity)}
+		for _, dropped := range st.Dropped {
+			q.Dropped += dropped
+		}
+		self.Queues = append(self.Queues, q)
+		self.MemoryBytes[q.Name] = uint64(st.QueuedBytes)
+	}
+	if t := s.out.tail.Counts(); t.Traces > 0 || t.Bytes > 0 {
+		self.MemoryBytes["spans_tail"] = uint64(t.Bytes)
+	}
 }
 
 func (s *selfSource) kernel(self *aggregate.Self) {
