@@ -3,7 +3,8 @@
 // Package mqtt follows MQTT 3.1, 3.1.1 and 5 on a connection: bytes in, requests out.
 //
 // Called by agent/protocol/detect through protocol.Parser, on one goroutine. It is no broker: it checks no session, keeps
-// no payload, no will, no user name and no password. MQTT within WebSocket is not looked into.
+// no payload, no will, no user name and no password, and of the user properties of PUBLISH those that may carry trace context
+// (protocol.CarriesContext). MQTT within WebSocket is not looked into.
 //
 // # Wire format
 //

@@ -4,8 +4,8 @@ package mqtt
 
 import "sonde/agent/protocol"
 
-// A recording keeps topics, client identifiers, packet identifiers, codes, and which properties there are. Payloads, wills,
-// user names, passwords and texts are hidden.
+// A recording keeps topics, client identifiers, packet identifiers, codes, which properties there are, and those of users that
+// carry trace context. Payloads, wills, user names, passwords and texts are hidden.
 
 // mark tells a recording what of a packet it may hold. What cannot be read is hidden, and cannot be read then either.
 func (c *Conn) mark(d protocol.Dir, p *packet, f *protocol.Frame) {
@@ -112,7 +112,7 @@ func keepCodes(s *protocol.Screen, p *packet) {
 	}
 }
 
-// keepProperties keeps which properties there are and how long they are, and the value of one of them.
+// keepProperties keeps which properties there are and how long they are, the value of one of them, and trace context.
 func keepProperties(s *protocol.Screen, b []byte, value byte) (rest []byte, ok bool) {
 	list, rest, ok := properties(b)
 	if !ok {
@@ -130,7 +130,7 @@ func keepProperties(s *protocol.Screen, b []byte, value byte) (rest []byte, ok b
 		s.Keep(list[:1])
 		v := list[1 : 1+n]
 		switch {
-		case id == value || size == sizeVarint:
+		case id == value || size == sizeVarint || id == propertyUser && carriesContext(v):
 			s.Keep(v)
 		case size == sizeText || size == sizePair:
 			s.Keep(v[:2])

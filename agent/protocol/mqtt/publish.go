@@ -21,6 +21,7 @@ func (c *Conn) publish(d protocol.Dir, p *packet, f *protocol.Frame) bool {
 	e.detail.QoS, e.detail.PacketID = p.qos(), int(h.id)
 	e.detail.Destination, e.detail.Destinations = c.topic(d, &h), 1
 	e.detail.Messages, e.detail.BodyBytes = 1, h.payload
+	e.detail.Headers = headers(h.list)
 	e.dir = d
 	switch {
 	case h.cut && (p.qos() > 0 || len(h.topic) == 0):

@@ -40,7 +40,8 @@ type publishHead struct {
 	id      uint16
 	alias   uint16
 	payload uint64
-	cut     bool // the identifier was not captured
+	list    []byte // of properties
+	cut     bool   // the identifier was not captured
 }
 
 func readPublish(p *packet) (h publishHead, ok bool) {
@@ -80,6 +81,7 @@ func readPublish(p *packet) (h publishHead, ok bool) {
 		if !ok {
 			return h, false
 		}
+		h.list = list
 		if len(value) == 2 {
 			h.alias = uint16(value[0])<<8 | uint16(value[1])
 		}
