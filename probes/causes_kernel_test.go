@@ -15,12 +15,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"sonde/probes/event"
+	"sonde/probes/hooks"
 )
 
 func withCauses(c *Config) { c.Causes = true }
@@ -306,6 +308,153 @@ func TestASenderThatIsNotKnownIsToldAsNone(t *testing.T) {
 	if got, want := w.order(w.end(c.clientPort, c.serverPort), names), "A+?+A+"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
+}
+
+// In HTTP/2 nobody waits for answers: who writes changes while bytes are on their way to the peer.
+func TestSendersOnOneConnectionOfHTTP2AreToldApart(t *testing.T) {
+	if h, _ := hooks.New(detected(), hooks.Default()).Hook("conn_send"); h.Kind != hooks.RawTracepoint {
+		t.Skip("this kernel does not tell when a call that sends has ended (since 6.3)")
+	}
+	w, c := watched(t, withCauses)
+	a, b := startThread(t), startThread(t)
+	ping := []byte("\x00\x00\x08\x06\x00\x00\x00\x00\x0012345678")
+	a.write(t, c.client, []byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"))
+	for _, h := range []*thread{a, b, a, a, b, b, a} {
+		h.write(t, c.client, ping)
+	}
+	w.settle()
+	names := map[uint32]string{a.tid: "A", b.tid: "B", 0: "?"}
+	if got, want := w.order(w.end(c.clientPort, c.serverPort), names), "A++B+A++B++A+"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// Bytes that wait for the peer's window, or by Nagle's algorithm for an acknowledgement, go out in whoever's context: of all
+// threads that write, none may be told for the bytes of another one.
+func TestNoSenderIsToldForTheBytesOfAnother(t *testing.T) {
+	t.Run("window", func(t *testing.T) { notOfAnother(t, true) })
+	t.Run("Nagle", func(t *testing.T) { notOfAnother(t, false) })
+}
+
+func notOfAnother(t *testing.T, noDelay bool) {
+	w, c := watched(t, func(c *Config) { c.Causes, c.RingBytes, c.BudgetRefill = true, 64<<20, time.Millisecond })
+	_ = c.client.SetNoDelay(noDelay)
+	ping := func(i int) []byte {
+		return append([]byte("\x00\x00\x08\x06\x00\x00\x00\x00\x00"), fmt.Sprintf("thread %d", i)...)
+	}
+	if _, err := c.client.Write([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")); err != nil {
+		t.Fatal(err)
+	}
+	var threads []*thread
+	names := map[uint32]int{}
+	for i := range 6 {
+		threads = append(threads, startThread(t))
+		names[threads[i].tid] = i
+	}
+	var reading sync.WaitGroup
+	reading.Go(func() { slowly(c.server) })
+	var wg sync.WaitGroup
+	for i, h := range threads {
+		wg.Go(func() {
+			h.do(func() {
+				for range 3000 {
+					_, _ = c.client.Write(ping(i))
+				}
+			})
+		})
+	}
+	wg.Wait()
+	_ = c.client.CloseWrite()
+	reading.Wait()
+	w.settle()
+	certain, all := w.senders(t, w.end(c.clientPort, c.serverPort), names)
+	if t.Logf("%d segments of %d with a sender", certain, all); certain == 0 {
+		t.Errorf("the sender of no segment of %d was told", all)
+	}
+}
+
+// slowly reads so that the window is full most of the time.
+func slowly(c net.Conn) {
+	b := make([]byte, 16<<10)
+	for {
+		if _, err := c.Read(b); err != nil {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// senders holds the frames of each segment against the sender that was told before it.
+func (w *watch) senders(t *testing.T, sock uint64, names map[uint32]int) (certain, all int) {
+	t.Helper()
+	sender, told := 0, false
+	for _, r := range w.all {
+		switch r.Kind() {
+		case event.KindUse:
+			if u := event.As[event.Use](r); u.Hdr.Sock == sock && u.Use == event.UseSend {
+				sender, told = names[uint32(u.PidTgid)], u.PidTgid != 0
+			}
+		case event.KindSegment:
+			s := event.As[event.Segment](r)
+			head, _, _ := event.Payload(r, s)
+			if s.Hdr.Sock != sock || s.Dir != event.DirSent || len(head) < 17 || string(head[9:16]) != "thread " {
+				continue
+			}
+			if all++; !told {
+				continue
+			}
+			certain++
+			for at := 16; at < len(head); at += 17 {
+				if int(head[at]-'0') != sender {
+					t.Fatalf("segment %d has bytes of thread %c at %d, thread %d was told", all, head[at], at, sender)
+				}
+			}
+		}
+	}
+	return certain, all
+}
+
+// Where a change of the sender finds the ring full, its bytes are left out too: they would be taken for those of the sender
+// before.
+func TestAFullRingLeavesNoWrongSender(t *testing.T) {
+	w, c := watched(t, func(c *Config) { c.Causes, c.RingBytes = true, 2*os.Getpagesize() })
+	threads := []*thread{startThread(t), startThread(t)}
+	const rounds = 400
+	for i := range rounds {
+		text := []byte(strings.Replace(request, "/", fmt.Sprintf("/%d", i%2), 1))
+		threads[i%2].write(t, c.client, text)
+		hear(t, c.server, text)
+		say(t, c.server, c.client, answer(10))
+		if i%20 == 0 {
+			w.drain()
+		}
+	}
+	w.settle()
+	sender, read := uint32(0), 0
+	for _, r := range w.all {
+		if u := event.As[event.Use](r); r.Kind() == event.KindUse && u.Use == event.UseSend && w.client(c, &u.Hdr) {
+			sender = uint32(u.PidTgid)
+		}
+		if s := event.As[event.Segment](r); r.Kind() == event.KindSegment && s.Dir == event.DirSent && w.client(c, &s.Hdr) {
+			head, _, _ := event.Payload(r, s)
+			if read++; threads[head[len("GET /")]-'0'].tid != sender {
+				t.Fatalf("%.10q follows thread %d, not thread %d", head, sender, threads[head[5]-'0'].tid)
+			}
+		}
+	}
+	lost := w.set.Counter(event.CounterLost + uint32(event.KindUse))
+	if read == 0 || read == rounds || lost == 0 {
+		t.Errorf("%d requests of %d read, %d records of use lost: nothing was tried", read, rounds, lost)
+	}
+	sent := w.set.Counter(event.CounterLostRequestsSent)
+	if uint64(read)+sent != rounds {
+		t.Errorf("%d requests read and %d counted as lost, want %d", read, sent, rounds)
+	}
+}
+
+// client tells whether a record is of the client's socket.
+func (w *watch) client(c pair, h *event.Header) bool {
+	return h.Sock == w.end(c.clientPort, c.serverPort)
 }
 
 func cork(t *testing.T, c *net.TCPConn, on int) {

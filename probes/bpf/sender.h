@@ -10,9 +10,10 @@
 const volatile u32 causes = 0;
 
 /*
- * Whether the current task wrote the first byte of the segment. It holds the socket, so it is in a call on it. With nothing
- * on its way to the peer there was nothing to wait for: a write goes out at once, so this is one. Else the byte may have
- * waited for another write or for an acknowledgement, unless all calls that sent had ended before it.
+ * Whether the current task wrote the first byte of the segment. It holds the socket, so it is in a call on it. Packets that
+ * wait for it to let go are not being worked off, in which case anything that waited in the socket goes out. With nothing on
+ * its way to the peer a write goes out at once, so this is one. Else the byte may have waited for another write, unless all
+ * calls that sent had ended before it.
  */
 static __always_inline int current_wrote(struct segment *s, struct sock_state *st, struct bpf_tcp_sock *tp)
 {
@@ -21,7 +22,8 @@ static __always_inline int current_wrote(struct segment *s, struct sock_state *s
 	struct last_use *last;
 	u64 key = (u64)sk;
 
-	if (!BPF_CORE_READ(sk, sk_lock.owned) || (BPF_CORE_READ(task, flags) & (PF_KTHREAD | PF_IO_WORKER)))
+	if (!BPF_CORE_READ(sk, sk_lock.owned) || BPF_CORE_READ(sk, sk_backlog.len) ||
+	    (BPF_CORE_READ(task, flags) & (PF_KTHREAD | PF_IO_WORKER)))
 		return 0;
 	if (tp->snd_una == s->seq)
 		return 1;
