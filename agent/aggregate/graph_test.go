@@ -18,62 +18,64 @@ func httpBetween(role model.Role, status int) model.Request {
 	return r
 }
 
+var edgeTests = []struct {
+	name         string
+	role         model.Role
+	change       func(*model.Request)
+	want         string // labels, "" for no edge
+	failed       float64
+	fromTheOther bool // the client's histogram
+}{
+	{"at the server", model.RoleServer, func(*model.Request) {}, "client=checkout server=orders", 0, false},
+	{"at the client of an observed server", model.RoleClient, func(*model.Request) {}, "", 0, false},
+	{
+		"at the client of a server elsewhere", model.RoleClient, func(r *model.Request) { r.Server.Process = nil },
+		"client=checkout server=api.example type=virtual_node", 0, true,
+	},
+	{
+		"a client elsewhere in the cluster", model.RoleServer, func(r *model.Request) { r.Client.Process = nil },
+		"client=10.0.0.1 server=orders type=virtual_node", 0, false,
+	},
+	{
+		"a client out of sight", model.RoleServer, func(r *model.Request) {
+			r.Client.Process, r.Client.Addr = nil, netip.MustParseAddrPort("203.0.113.7:40000")
+		},
+		"client=user server=orders type=virtual_node", 0, false,
+	},
+	{
+		"an unknown process that serves", model.RoleServer, func(r *model.Request) { r.Server.Process = nil },
+		"client=checkout server=10.0.0.2 type=virtual_node", 0, false,
+	},
+	{"a service's request to itself", model.RoleServer, func(r *model.Request) { r.Client.Process = orders }, "", 0, false},
+	{"a client's mistake at the server", model.RoleServer, func(r *model.Request) { r.HTTP.Status = 404 }, "client=checkout server=orders", 0, false},
+	{
+		"a client's mistake at the client", model.RoleClient, func(r *model.Request) { r.HTTP.Status, r.Server.Process = 404, nil },
+		"client=checkout server=api.example type=virtual_node", 1, true,
+	},
+	{"a failure", model.RoleServer, func(r *model.Request) { r.HTTP.Status = 500 }, "client=checkout server=orders", 1, false},
+	{"an exchange that broke", model.RoleServer, func(r *model.Request) { r.Outcome = model.OutcomeIncomplete }, "client=checkout server=orders", 1, false},
+	{
+		"a database", model.RoleClient, func(r *model.Request) {
+			r.HTTP, r.DB, r.Server.Process = nil, &model.DB{System: "redis"}, nil
+		},
+		"client=checkout server=10.0.0.2 type=database", 0, true,
+	},
+	{
+		"a broker", model.RoleServer, func(r *model.Request) {
+			r.HTTP, r.Messaging = nil, &model.Messaging{System: "kafka", Operation: "send"}
+		},
+		"client=checkout server=orders type=messaging_system", 0, false,
+	},
+	{
+		"a call", model.RoleServer, func(r *model.Request) { rpcCall(r, "a.B/C", 0) }, "client=checkout server=orders", 0, false,
+	},
+	{"a name that is looked up", model.RoleServer, func(r *model.Request) { r.HTTP, r.DNS = nil, &model.DNS{Name: "a"} }, "", 0, false},
+	{"a handshake", model.RoleServer, func(r *model.Request) { r.HTTP, r.TLS = nil, &model.TLS{} }, "", 0, false},
+	{"the wire", model.RoleWire, func(*model.Request) {}, "", 0, false},
+}
+
 func TestEdgesOfTheServiceGraph(t *testing.T) {
-	public := netip.MustParseAddrPort("203.0.113.7:40000")
-	tests := []struct {
-		name         string
-		role         model.Role
-		change       func(*model.Request)
-		want         string // labels, "" for no edge
-		failed       float64
-		fromTheOther bool // the client's histogram
-	}{
-		{"at the server", model.RoleServer, func(*model.Request) {}, "client=checkout server=orders", 0, false},
-		{"at the client of an observed server", model.RoleClient, func(*model.Request) {}, "", 0, false},
-		{
-			"at the client of a server elsewhere", model.RoleClient, func(r *model.Request) { r.Server.Process = nil },
-			"client=checkout server=api.example type=virtual_node", 0, true,
-		},
-		{
-			"a client elsewhere in the cluster", model.RoleServer, func(r *model.Request) { r.Client.Process = nil },
-			"client=10.0.0.1 server=orders type=virtual_node", 0, false,
-		},
-		{
-			"a client out of sight", model.RoleServer, func(r *model.Request) { r.Client.Process, r.Client.Addr = nil, public },
-			"client=user server=orders type=virtual_node", 0, false,
-		},
-		{
-			"an unknown process that serves", model.RoleServer, func(r *model.Request) { r.Server.Process = nil },
-			"client=checkout server=10.0.0.2 type=virtual_node", 0, false,
-		},
-		{"a service's request to itself", model.RoleServer, func(r *model.Request) { r.Client.Process = orders }, "", 0, false},
-		{"a client's mistake at the server", model.RoleServer, func(r *model.Request) { r.HTTP.Status = 404 }, "client=checkout server=orders", 0, false},
-		{
-			"a client's mistake at the client", model.RoleClient, func(r *model.Request) { r.HTTP.Status, r.Server.Process = 404, nil },
-			"client=checkout server=api.example type=virtual_node", 1, true,
-		},
-		{"a failure", model.RoleServer, func(r *model.Request) { r.HTTP.Status = 500 }, "client=checkout server=orders", 1, false},
-		{"an exchange that broke", model.RoleServer, func(r *model.Request) { r.Outcome = model.OutcomeIncomplete }, "client=checkout server=orders", 1, false},
-		{
-			"a database", model.RoleClient, func(r *model.Request) {
-				r.HTTP, r.DB, r.Server.Process = nil, &model.DB{System: "redis"}, nil
-			},
-			"client=checkout server=10.0.0.2 type=database", 0, true,
-		},
-		{
-			"a broker", model.RoleServer, func(r *model.Request) {
-				r.HTTP, r.Messaging = nil, &model.Messaging{System: "kafka", Operation: "send"}
-			},
-			"client=checkout server=orders type=messaging_system", 0, false,
-		},
-		{
-			"a call", model.RoleServer, func(r *model.Request) { rpcCall(r, "a.B/C", 0) }, "client=checkout server=orders", 0, false,
-		},
-		{"a name that is looked up", model.RoleServer, func(r *model.Request) { r.HTTP, r.DNS = nil, &model.DNS{Name: "a"} }, "", 0, false},
-		{"a handshake", model.RoleServer, func(r *model.Request) { r.HTTP, r.TLS = nil, &model.TLS{} }, "", 0, false},
-		{"the wire", model.RoleWire, func(*model.Request) {}, "", 0, false},
-	}
-	for _, tt := range tests {
+	for _, tt := range edgeTests {
 		t.Run(tt.name, func(t *testing.T) {
 			a := New(Default(), nil)
 			r := httpBetween(tt.role, 200)

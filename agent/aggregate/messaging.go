@@ -99,11 +99,19 @@ func describeMessaging(k messagingKey) (messagingKey, []model.Label) {
 		model.Label{Attr: model.AttrService, Value: k.service},
 		model.Label{Attr: model.AttrMessagingSystem, Value: k.system},
 		model.Label{Attr: model.AttrMessagingOp, Value: k.operation},
-		model.Label{Attr: model.AttrMessagingType, Value: k.kind},
 		model.Label{Attr: model.AttrDestination, Value: k.destination},
 		model.Label{Attr: model.AttrConsumerGroup, Value: k.group},
 		model.Label{Attr: model.AttrServerAddress, Value: k.address},
 		model.Label{Attr: model.AttrServerPort, Value: number(k.port)},
 		model.Label{Attr: model.AttrErrorType, Value: k.failure},
+		model.Label{Attr: model.AttrMessagingType, Value: k.kind}, // the last, see untyped
 	)
+}
+
+// untyped leaves the kind of the operation out, for metrics that are of one kind only.
+func untyped(ls []model.Label) []model.Label {
+	if n := len(ls) - 1; ls[n].Attr == model.AttrMessagingType {
+		return ls[:n:n]
+	}
+	return ls
 }

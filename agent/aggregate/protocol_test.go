@@ -122,15 +122,15 @@ var protocolTests = []struct {
 		"messages that are sent", func(r *model.Request) {
 			r.Messaging = &model.Messaging{System: "kafka", API: "Produce", Operation: "send", OperationType: "send", Destination: "paid", Messages: 3}
 		},
-		"messaging server: service=orders system=kafka operation=send type=send destination=paid",
-		"messaging client: service=checkout system=kafka operation=send type=send destination=paid address=10.0.0.2 port=5432",
+		"messaging server: service=orders system=kafka operation=send destination=paid type=send",
+		"messaging client: service=checkout system=kafka operation=send destination=paid address=10.0.0.2 port=5432 type=send",
 	},
 	{
 		"a reply", func(r *model.Request) {
 			r.Messaging = &model.Messaging{System: "nats", Operation: "process", OperationType: "process", Destination: "_INBOX.abc.1", Messages: 1}
 		},
-		"messaging server: service=orders system=nats operation=process type=process destination=(temporary)",
-		"process: service=checkout system=nats operation=process type=process destination=(temporary) address=10.0.0.2 port=5432",
+		"messaging server: service=orders system=nats operation=process destination=(temporary) type=process",
+		"process: service=checkout system=nats operation=process destination=(temporary) address=10.0.0.2 port=5432",
 	},
 	{
 		"what moves no message", func(r *model.Request) {
@@ -229,7 +229,8 @@ func TestMessagesAndRowsAreCountedWhereTheProtocolTells(t *testing.T) {
 	message("receive", 0)
 	message("process", 5)
 	for m, want := range map[model.Metric]float64{model.MetricMessagingSent: 7, model.MetricMessagingConsumed: 0} {
-		if got := family(a.Snapshot(), m); len(got) != 1 || got[0].Value != want {
+		got := family(a.Snapshot(), m)
+		if len(got) != 1 || got[0].Value != want || strings.Contains(text(got[0].Labels), "type=") {
 			t.Errorf("metric %d: %v, want %v", m, got, want)
 		}
 	}

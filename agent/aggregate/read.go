@@ -92,10 +92,16 @@ func (a *Aggregator) readMessaging(r *reading, f *families) {
 		n := t.len(r)
 		f.expect(n, m)
 		t.each(r, n, func(c *cell[messagingKey, messagingSeries]) {
-			f.put(m, c.series(r, &c.value.duration, a.requestLayout))
+			s := c.series(r, &c.value.duration, a.requestLayout)
+			if m == model.MetricMessagingProcess {
+				s.Labels = untyped(s.Labels)
+			}
+			f.put(m, s)
 			for kind, messages := range c.value.messages {
 				if messages.known {
-					f.put(messageMetrics[kind], c.count(messages.count))
+					s := c.count(messages.count)
+					s.Labels = untyped(s.Labels)
+					f.put(messageMetrics[kind], s)
 				}
 			}
 		})

@@ -3,6 +3,10 @@
 package aggregate
 
 import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"sonde/agent/model"
@@ -18,6 +22,7 @@ type Self struct {
 	Rings        []Ring
 	Programs     []Program
 	Queues       []Queue
+	Exporters    []Exporter
 	Open         []OpenConnections
 	RequestsLost []RoleCount       // lost in the kernel, as far as the turn numbers tell
 	MapFull      map[string]uint64 // by map name
@@ -53,6 +58,13 @@ type Queue struct {
 	Depth, Capacity, Dropped uint64
 }
 
+// Exporter is a way out of the agent. Types and error types are those of OpenTelemetry's conventions for SDKs.
+type Exporter struct {
+	Type     string // "otlp_grpc_span_exporter", "otlp_http_metric_exporter"
+	Exported uint64 // spans, or data points of a metric exporter, that the receiver took
+	Failed   map[string]uint64
+}
+
 // OpenConnections counts the TCP connections of one service that are open now.
 type OpenConnections struct {
 	Service string
@@ -86,6 +98,7 @@ func (s *Self) add(f *families) {
 		f.add(model.MetricQueueCapacity, float64(q.Capacity), named(model.AttrQueue, q.Name))
 		f.add(model.MetricQueueDropped, float64(q.Dropped), named(model.AttrQueue, q.Name))
 	}
+	s.addExporters(f)
 	f.addCounts(model.MetricResyncs, model.AttrProtocol, s.Resyncs)
 	f.addCounts(model.MetricMemory, model.AttrSubsystem, s.MemoryBytes)
 	f.addBytes(model.MetricConnParsed, s.Parsed)
@@ -94,6 +107,23 @@ func (s *Self) add(f *families) {
 	f.add(model.MetricConnJoined, float64(s.Joined))
 	f.add(model.MetricBuildInfo, 1, named(model.AttrBuildVersion, s.Build.Version),
 		named(model.AttrBuildRevision, s.Build.Revision), named(model.AttrGoVersion, s.Build.GoVersion))
+}
+
+// addExporters numbers exporters of one type in their order.
+func (s *Self) addExporters(f *families) {
+	numbers := map[string]int{}
+	for _, e := range s.Exporters {
+		metric := model.MetricSpansExported
+		if strings.HasSuffix(e.Type, "_metric_exporter") {
+			metric = model.MetricPointsExported
+		}
+		kind, name := named(model.AttrComponentType, e.Type), named(model.AttrComponentName, e.Type+"/"+strconv.Itoa(numbers[e.Type]))
+		numbers[e.Type]++
+		f.add(metric, float64(e.Exported), kind, name)
+		for _, reason := range slices.Sorted(maps.Keys(e.Failed)) {
+			f.add(metric, float64(e.Failed[reason]), kind, name, named(model.AttrErrorType, reason))
+		}
+	}
 }
 
 func (s *Self) addKernel(f *families) {

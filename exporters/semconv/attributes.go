@@ -25,6 +25,10 @@ var (
 		model.AttrService, model.AttrMessagingSystem, model.AttrMessagingOp, model.AttrMessagingType, model.AttrDestination,
 		model.AttrConsumerGroup, model.AttrServerAddress, model.AttrServerPort, model.AttrErrorType,
 	}
+	messagesOf = []model.Attr{ // the kind of operation is in the name of the metric
+		model.AttrService, model.AttrMessagingSystem, model.AttrMessagingOp, model.AttrDestination, model.AttrConsumerGroup,
+		model.AttrServerAddress, model.AttrServerPort, model.AttrErrorType,
+	}
 	graph = []model.Attr{model.AttrClient, model.AttrServer, model.AttrConnectionType}
 )
 
@@ -81,12 +85,12 @@ var attributes = [model.AttrCount]Attribute{
 	model.AttrRoute: {Key: "http.route", Stability: Stable,
 		Description: "Template of the path, learnt from the paths that were answered: `/users/{id}`; `{*}` stands for a segment " +
 			"with too many values. Absent where none was learnt, as for 404. Never the path of one request alone."},
-	model.AttrRPCSystem: {Key: KeyRPCSystem, Stability: Development,
+	model.AttrRPCSystem: {Key: KeyRPCSystem, Stability: ReleaseCandidate,
 		Description: "`grpc`."},
-	model.AttrRPCMethod: {Key: KeyRPCMethod, Stability: Development,
+	model.AttrRPCMethod: {Key: KeyRPCMethod, Stability: ReleaseCandidate,
 		Description: "Method with its service, `package.Service/Method`; `_OTHER` for one that the server does not have. " +
 			"Under the old names: the method without its service."},
-	model.AttrRPCStatus: {Key: KeyRPCStatus, Stability: Development,
+	model.AttrRPCStatus: {Key: KeyRPCStatus, Stability: ReleaseCandidate,
 		Description: "Name of the gRPC status: `OK`, `UNAVAILABLE`."},
 	model.AttrRPCSystemOld: {Key: "rpc.system", Stability: Development,
 		Description: "`grpc`, under the old name."},
@@ -129,6 +133,10 @@ var attributes = [model.AttrCount]Attribute{
 	model.AttrEvidence: {Key: "sonde.parent.evidence",
 		Description: "How the parent of a span was found: `header`, `connection`, `thread`, `parent_thread`, `goroutine`, " +
 			"`parent_goroutine`; `none` for a root."},
+	model.AttrComponentType: {Key: "otel.component.type", Stability: Development,
+		Description: "Kind of an exporter: `otlp_grpc_span_exporter`, `otlp_http_metric_exporter`."},
+	model.AttrComponentName: {Key: "otel.component.name", Stability: Development,
+		Description: "The same with a number, which tells exporters of one kind apart."},
 	model.AttrOverflow: {Key: "otel.metric.overflow", Stability: Stable,
 		Description: "`true` on the series that takes what is over the limit of series, so that sums stay exact."},
 }

@@ -26,7 +26,16 @@ The Prometheus names are derived from the OpenTelemetry names, units and kinds.
 - A metric has at most 2000 series. The last of them takes what is over the limit, so that sums stay exact; it carries
   ` + "`otel_metric_overflow=\"true\"`" + ` in place of other labels (flows keep their direction).
 - A series that was idle for 5 minutes is no longer shown; if it comes back soon, it goes on where it was.
-- The request path is never a label.
+- The request path is never a label. A route is: ` + "`{id}`" + ` stands for a segment that names one of many by its looks, ` + "`{*}`" + ` for one
+  with too many values. Requests that were refused (4xx) teach no routes.
+- Every request is in exactly one metric of durations, or in ` + "`sonde_requests_unaggregated_total`" + `. The conventions' metrics of
+  databases, messaging and DNS are for clients; what is seen at a server has a metric of its own, ` + "`sonde.*.server.*`" + `.
+- Durations also have exponential buckets (at most 160, each 9 % wider than the one before as long as they suffice) and
+  exemplars: for each bucket the newest exported span, renewed once a second at most.
+- The service graph counts a request at its server, and at its client only where the server is not observed. Nothing is
+  counted for DNS, for handshakes, and for what a service asks of itself.
+- There is no ` + "`http.*.active_requests`" + `: how many requests are under way is not known of connections that are older than the
+  agent, and a gauge that is wrong by a constant is worse than none.
 `
 
 // Markdown returns the documentation of all metrics and attributes, the content of docs/metrics.md.

@@ -36,18 +36,20 @@ func (k Kind) String() string {
 // Stability says who answers for a name.
 type Stability uint8
 
-// Stable names come from a stable convention, development names from one that may still change. Own names are sonde's;
+// Stable names come from a stable convention, development names and release candidates from one that
+// may still change. Own names are sonde's;
 // adopted ones have no convention, but dashboards ask for them (Grafana Tempo's service graph).
 const (
 	Own Stability = iota
 	Stable
 	Development
+	ReleaseCandidate
 	Adopted
 )
 
 // String returns the word used in the documentation.
 func (s Stability) String() string {
-	return [...]string{"sonde", "stable", "development", "adopted"}[s%4]
+	return [...]string{"sonde", "stable", "development", "release candidate", "adopted"}[s%5]
 }
 
 // Metric describes one metric.

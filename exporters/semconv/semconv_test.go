@@ -46,14 +46,30 @@ func TestPrometheusNamesFollowTheTranslationRules(t *testing.T) {
 		{model.MetricProgramRunTime, "sonde_ebpf_program_run_time_seconds_total"},
 		{model.MetricMemory, "sonde_memory_bytes"},
 		{model.MetricBuildInfo, "sonde_build_info"},
+		{model.MetricHTTPServerResponseBody, "http_server_response_body_size_bytes"},
+		{model.MetricRPCServerDuration, "rpc_server_call_duration_seconds"},
+		{model.MetricRPCServerDurationOld, "rpc_server_duration_milliseconds"},
+		{model.MetricDBClientDuration, "db_client_operation_duration_seconds"},
+		{model.MetricDBClientRows, "db_client_response_returned_rows"},
+		{model.MetricMessagingSent, "messaging_client_sent_messages_total"},
+		{model.MetricDNSLookup, "dns_lookup_duration_seconds"},
+		{model.MetricGraphRequests, "traces_service_graph_request_total"},
+		{model.MetricGraphFailed, "traces_service_graph_request_failed_total"},
+		{model.MetricGraphServer, "traces_service_graph_request_server_seconds"},
+		{model.MetricGraphClient, "traces_service_graph_request_client_seconds"},
 	}
 	for _, tt := range tests {
 		if got := Of(tt.metric).Prometheus; got != tt.want {
 			t.Errorf("%s: got %s, want %s", Of(tt.metric).Name, got, tt.want)
 		}
 	}
-	if got := OfAttr(model.AttrStatus).Prometheus; got != "http_response_status_code" {
-		t.Errorf("label of the status code: %s", got)
+	for a, want := range map[model.Attr]string{
+		model.AttrStatus: "http_response_status_code", model.AttrRoute: "http_route", model.AttrRPCStatusOld: "rpc_grpc_status_code",
+		model.AttrClient: "client", model.AttrServer: "server", model.AttrConnectionType: "connection_type",
+	} {
+		if got := OfAttr(a).Prometheus; got != want {
+			t.Errorf("label %s, want %s", got, want)
+		}
 	}
 }
 

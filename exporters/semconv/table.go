@@ -37,12 +37,12 @@ var metrics = [model.MetricCount]Metric{
 		Attributes:  httpClient,
 	},
 	model.MetricRPCServerDuration: {
-		Name: "rpc.server.call.duration", Unit: "s", Kind: Histogram, Stability: Development,
+		Name: "rpc.server.call.duration", Unit: "s", Kind: Histogram, Stability: ReleaseCandidate,
 		Description: "Duration of gRPC calls to servers, streams from their first to their last byte.",
 		Attributes:  []model.Attr{model.AttrService, model.AttrRPCSystem, model.AttrRPCMethod, model.AttrRPCStatus, model.AttrErrorType},
 	},
 	model.MetricRPCClientDuration: {
-		Name: "rpc.client.call.duration", Unit: "s", Kind: Histogram, Stability: Development,
+		Name: "rpc.client.call.duration", Unit: "s", Kind: Histogram, Stability: ReleaseCandidate,
 		Description: "Duration of gRPC calls of clients, streams from their first to their last byte.",
 		Attributes: []model.Attr{
 			model.AttrService, model.AttrRPCSystem, model.AttrRPCMethod, model.AttrServerAddress, model.AttrServerPort,
@@ -91,17 +91,17 @@ var metrics = [model.MetricCount]Metric{
 	model.MetricMessagingSent: {
 		Name: "messaging.client.sent.messages", Unit: "{message}", Kind: Counter, Stability: Development,
 		Description: "Messages that producers tried to send, where the protocol tells how many.",
-		Attributes:  messagingClient,
+		Attributes:  messagesOf,
 	},
 	model.MetricMessagingConsumed: {
 		Name: "messaging.client.consumed.messages", Unit: "{message}", Kind: Counter, Stability: Development,
 		Description: "Messages that were delivered to consumers, where the protocol tells how many.",
-		Attributes:  messagingClient,
+		Attributes:  messagesOf,
 	},
 	model.MetricMessagingProcess: {
 		Name: "messaging.process.duration", Unit: "s", Kind: Histogram, Stability: Development,
 		Description: "Time from the delivery of a message to the reply to it.",
-		Attributes:  messagingClient,
+		Attributes:  messagesOf,
 	},
 	model.MetricMessagingServerDuration: {
 		Name: "sonde.messaging.server.operation.duration", Unit: "s", Kind: Histogram,
@@ -284,6 +284,16 @@ var metrics = [model.MetricCount]Metric{
 		Description: "Entries that were dropped because a queue of the agent was full.",
 		Attributes:  []model.Attr{model.AttrQueue},
 	},
+	model.MetricSpansExported: {
+		Name: "otel.sdk.exporter.span.exported", Unit: "{span}", Kind: Counter, Stability: Development,
+		Description: "Spans that an exporter was done with, the receiver took them or error_type says why not.",
+		Attributes:  exporterAttributes,
+	},
+	model.MetricPointsExported: {
+		Name: "otel.sdk.exporter.metric_data_point.exported", Unit: "{data_point}", Kind: Counter, Stability: Development,
+		Description: "Data points of metrics that an exporter was done with, the receiver took them or error_type says why not.",
+		Attributes:  exporterAttributes,
+	},
 	model.MetricMemory: {
 		Name: "sonde.memory", Unit: "By", Kind: UpDownCounter,
 		Description: "Memory held by a part of the agent.",
@@ -295,3 +305,5 @@ var metrics = [model.MetricCount]Metric{
 		Attributes:  []model.Attr{model.AttrBuildVersion, model.AttrBuildRevision, model.AttrGoVersion},
 	},
 }
+
+var exporterAttributes = []model.Attr{model.AttrComponentType, model.AttrComponentName, model.AttrErrorType}
