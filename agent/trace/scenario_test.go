@@ -15,46 +15,56 @@ const (
 	a    = "00000000000000aa"
 )
 
-func TestParentsHaveEvidence(t *testing.T) {
-	tests := []struct{ name, script string }{
-		{"a thread that serves one request", `
+// scenario is a story about requests: what is to be found is in its last lines.
+type scenario struct{ name, script string }
+
+func playAll(t *testing.T, all []scenario) {
+	for _, test := range all {
+		t.Run(test.name, func(t *testing.T) { newScript(t, trace.Default()).play(test.script) })
+	}
+}
+
+func TestParentsHaveEvidence(t *testing.T) { playAll(t, ofThreads) }
+
+var ofThreads = []scenario{
+	{"a thread that serves one request", `
 			server s1 a
 			read a T1
 			send b T1
 			client c1 b
 			finish c1 -> s1 thread
 			finish s1 -> root`},
-		{"the whole of a head was read before it was known to be one", `
+	{"the whole of a head was read before it was known to be one", `
 			server s0 a
 			finish s0
 			read a T1
 			send b T1
 			client c1 b
 			finish c1 -> root`},
-		{"nobody is serving", `
+	{"nobody is serving", `
 			send b T1
 			client c1 b
 			finish c1 -> root`},
-		{"another thread is serving", `
+	{"another thread is serving", `
 			server s1 a
 			read a T2
 			send b T1
 			client c1 b
 			finish c1 -> root`},
-		{"the same thread number in another process is serving", `
+	{"the same thread number in another process is serving", `
 			server s1 a @200
 			read a 200:T1
 			send b T1
 			client c1 b
 			finish c1 -> root`},
-		{"a request that has ended caused nothing any more", `
+	{"a request that has ended caused nothing any more", `
 			server s1 a
 			read a T1
 			finish s1 -> root
 			send b T1
 			client c1 b
 			finish c1 -> root`},
-		{"a thread that serves two requests", `
+	{"a thread that serves two requests", `
 			server s1 a
 			read a T1
 			server s2 b
@@ -66,21 +76,21 @@ func TestParentsHaveEvidence(t *testing.T) {
 			finish s1
 			answer b T1
 			finish s2`},
-		{"two requests that came at once on a connection", `
+	{"two requests that came at once on a connection", `
 			server s1 a
 			server s2 a
 			read a T1
 			send c T1
 			client c1 c
 			finish c1 -> root`},
-		{"a reader that goes on reading is not told of again", `
+	{"a reader that goes on reading is not told of again", `
 			server s1 a
 			read a T1
 			server s2 a
 			send c T1
 			client c1 c
 			finish c1 -> root`},
-		{"a query is known when it is answered, after the request that it belongs to", `
+	{"a query is known when it is answered, after the request that it belongs to", `
 			server s1 a
 			read a T1
 			send d T1
@@ -88,7 +98,7 @@ func TestParentsHaveEvidence(t *testing.T) {
 			answer a T1
 			finish s1
 			finish q1 -> s1 thread`},
-		{"a query is known when it is answered", `
+	{"a query is known when it is answered", `
 			server s1 a
 			read a T1
 			send d T1
@@ -96,14 +106,14 @@ func TestParentsHaveEvidence(t *testing.T) {
 			finish q1 -> s1 thread
 			answer a T1
 			finish s1`},
-		{"a sender that is not known", `
+	{"a sender that is not known", `
 			server s1 a
 			read a T1
 			send d T1
 			send d nobody
 			query q1 d
 			finish q1 -> root`},
-		{"a connection of a pool goes from hand to hand", `
+	{"a connection of a pool goes from hand to hand", `
 			server s1 a
 			read a T1
 			send d T1
@@ -116,7 +126,7 @@ func TestParentsHaveEvidence(t *testing.T) {
 			send d T2
 			query q2 d
 			finish q2 -> s2 thread`},
-		{"the sender is told after the bytes", `
+	{"the sender is told after the bytes", `
 			server s1 a
 			read a T1
 			client c1 b
@@ -125,7 +135,7 @@ func TestParentsHaveEvidence(t *testing.T) {
 			query q1 d
 			sent d T1
 			finish q1 -> s1 thread`},
-		{"two requests wait for a sender that is told after the bytes", `
+	{"two requests wait for a sender that is told after the bytes", `
 			server s1 a
 			read a T1
 			client c1 b /1
@@ -133,7 +143,7 @@ func TestParentsHaveEvidence(t *testing.T) {
 			sent b T1
 			finish c1 -> root
 			finish c2 -> root`},
-		{"both ends of a connection", `
+	{"both ends of a connection", `
 			client c1 a @200
 			server s1 a @100
 			read a T1
@@ -144,24 +154,24 @@ func TestParentsHaveEvidence(t *testing.T) {
 			finish c2 -> s1 thread
 			finish s1 -> c1 connection
 			finish c1 -> root`},
-		{"both ends of a connection, the server's seen first", `
+	{"both ends of a connection, the server's seen first", `
 			server s1 a @200
 			client c1 a @100
 			finish s1 -> c1 connection
 			finish c1 -> root`},
-		{"the client's end is seen when the trace was told already", `
+	{"the client's end is seen when the trace was told already", `
 			server s1 a @200
 			finish s1 -> root
 			client c1 a @100
 			finish c1 -> root`},
-		{"streams of a connection are told apart", `
+	{"streams of a connection are told apart", `
 			client c1 a @200 /1
 			client c2 a @200 /3
 			server s1 a /1
 			server s2 a /3
 			finish s2 -> c2 connection
 			finish s1 -> c1 connection`},
-		{"a reader of a server's stream serves it", `
+	{"a reader of a server's stream serves it", `
 			server s1 a /1
 			read a T1
 			send b T1
@@ -171,28 +181,25 @@ func TestParentsHaveEvidence(t *testing.T) {
 			send c T1
 			client c2 c
 			finish c2 -> root`},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) { newScript(t, trace.Default()).play(test.script) })
-	}
 }
 
-func TestGoroutinesAreEvidence(t *testing.T) {
-	tests := []struct{ name, script string }{
-		{"a goroutine that serves", `
+func TestGoroutinesAreEvidence(t *testing.T) { playAll(t, ofGoroutines) }
+
+var ofGoroutines = []scenario{
+	{"a goroutine that serves", `
 			server s1 a
 			read a G1
 			send b G1
 			client c1 b
 			finish c1 -> s1 goroutine`},
-		{"a write loop sends for the goroutine that called", `
+	{"a write loop sends for the goroutine that called", `
 			server s1 a
 			read a G1
 			call b G1
 			send b G9<G8
 			client c1 b
 			finish c1 -> s1 goroutine`},
-		{"a call is good for one request", `
+	{"a call is good for one request", `
 			server s1 a
 			read a G1
 			call b G1
@@ -201,7 +208,7 @@ func TestGoroutinesAreEvidence(t *testing.T) {
 			send b G9
 			client c2 b
 			finish c2 -> root`},
-		{"calls of streams", `
+	{"calls of streams", `
 			server s1 a
 			read a G1
 			server s2 b
@@ -212,13 +219,13 @@ func TestGoroutinesAreEvidence(t *testing.T) {
 			client c2 c /3
 			finish c1 -> s1 goroutine
 			finish c2 -> s2 goroutine`},
-		{"a goroutine that was started meanwhile", `
+	{"a goroutine that was started meanwhile", `
 			server s1 a
 			read a G1
 			send b G2<G1/f
 			client c1 b
 			finish c1 -> s1 parent_goroutine`},
-		{"a goroutine that was started before", `
+	{"a goroutine that was started before", `
 			send b G2<G1/f
 			client c0 b
 			finish c0
@@ -227,7 +234,7 @@ func TestGoroutinesAreEvidence(t *testing.T) {
 			send b G2<G1/f
 			client c1 b
 			finish c1 -> root`},
-		{"a function that works for several requests is no evidence from then on", `
+	{"a function that works for several requests is no evidence from then on", `
 			server s1 a
 			read a G1
 			send b G2<G1/f
@@ -248,7 +255,7 @@ func TestGoroutinesAreEvidence(t *testing.T) {
 			send g G7<G5/g
 			client c4 g
 			finish c4 -> root`}, // s2 and s3 are served at a time, and g is not known yet
-		{"the goroutine of a connection reads one byte ahead in another", `
+	{"the goroutine of a connection reads one byte ahead in another", `
 			server s1 a
 			read a G1
 			finish s1
@@ -258,7 +265,7 @@ func TestGoroutinesAreEvidence(t *testing.T) {
 			send b G1
 			client c1 b
 			finish c1 -> s2 goroutine`},
-		{"a goroutine serves a stream that its reader read", `
+	{"a goroutine serves a stream that its reader read", `
 			server s1 a /1
 			read a G1
 			serve x /1 G5<G1
@@ -270,7 +277,7 @@ func TestGoroutinesAreEvidence(t *testing.T) {
 			send c G6<G1
 			client c2 c
 			finish c2 -> s2 goroutine`},
-		{"threads of a program with goroutines mean nothing", `
+	{"threads of a program with goroutines mean nothing", `
 			server s1 a
 			read a T1
 			send b G1
@@ -279,29 +286,26 @@ func TestGoroutinesAreEvidence(t *testing.T) {
 			send c T1
 			client c2 c
 			finish c2 -> root`},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) { newScript(t, trace.Default()).play(test.script) })
-	}
 }
 
-func TestThreadsThatAServingThreadStarts(t *testing.T) {
-	tests := []struct{ name, script string }{
-		{"meanwhile", `
+func TestThreadsThatAServingThreadStarts(t *testing.T) { playAll(t, ofStarted) }
+
+var ofStarted = []scenario{
+	{"meanwhile", `
 			server s1 a
 			read a T1
 			start T2 T1
 			send b T2
 			client c1 b
 			finish c1 -> s1 parent_thread`},
-		{"before", `
+	{"before", `
 			start T2 T1
 			server s1 a
 			read a T1
 			send b T2
 			client c1 b
 			finish c1 -> root`},
-		{"and works on after its request", `
+	{"and works on after its request", `
 			server s1 a
 			read a T1
 			start T2 T1
@@ -312,7 +316,7 @@ func TestThreadsThatAServingThreadStarts(t *testing.T) {
 			send b T2
 			client c1 b
 			finish c1 -> root`},
-		{"while others are served", `
+	{"while others are served", `
 			server s0 z
 			read z T9
 			server s1 a
@@ -321,10 +325,6 @@ func TestThreadsThatAServingThreadStarts(t *testing.T) {
 			send b T2
 			client c1 b
 			finish c1 -> root`},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) { newScript(t, trace.Default()).play(test.script) })
-	}
 }
 
 func TestThreadsProveThatTheyStayWithTheirRequests(t *testing.T) {
@@ -364,26 +364,27 @@ func TestThreadsProveThatTheyStayWithTheirRequests(t *testing.T) {
 	}
 }
 
-func TestContextOnTheWire(t *testing.T) {
-	tests := []struct{ name, script string }{
-		{"comes from elsewhere", `
+func TestContextOnTheWire(t *testing.T) { playAll(t, ofContext) }
+
+var ofContext = []scenario{
+	{"comes from elsewhere", `
 			server s1 a ` + ctxA + `
 			read a T1
 			send b T1
 			client c1 b
 			finish c1 -> s1 thread
 			finish s1 -> ` + a + ` header`},
-		{"is written by a client that is seen, which has the identifier then", `
+	{"is written by a client that is seen, which has the identifier then", `
 			client c1 a @200 ` + ctxA + `
 			server s1 a ` + ctxA + `
 			finish s1 -> c1 header
 			finish c1 -> root`},
-		{"is written by a client that is seen later", `
+	{"is written by a client that is seen later", `
 			server s1 a ` + ctxA + `
 			client c1 a @200 ` + ctxA + `
 			finish s1 -> c1 header
 			finish c1 -> root`},
-		{"is passed through", `
+	{"is passed through", `
 			server s1 a ` + ctxA + `
 			read a T1
 			client c1 b ` + ctxA + `
@@ -391,19 +392,19 @@ func TestContextOnTheWire(t *testing.T) {
 			finish s2 -> c1 connection
 			finish c1 -> s1 header
 			finish s1 -> ` + a + ` header`},
-		{"is passed through by a process with other requests", `
+	{"is passed through by a process with other requests", `
 			server s0 z
 			read z T1
 			server s1 a ` + ctxA + `
 			read a T1
 			client c1 b ` + ctxA + `
 			finish c1 -> s1 header`},
-		{"is passed through, of two requests with the same", `
+	{"is passed through, of two requests with the same", `
 			server s1 a ` + ctxA + `
 			server s2 b ` + ctxA + `
 			client c1 c ` + ctxA + `
 			finish c1 -> ` + a + ` header`},
-		{"is passed through, of two requests with the same, by a thread that serves one", `
+	{"is passed through, of two requests with the same, by a thread that serves one", `
 			server s1 a ` + ctxA + `
 			read a G1
 			server s2 b ` + ctxA + `
@@ -411,7 +412,7 @@ func TestContextOnTheWire(t *testing.T) {
 			send c G2
 			client c1 c ` + ctxA + `
 			finish c1 -> s2 header`},
-		{"is new within the trace that came in", `
+	{"is new within the trace that came in", `
 			server s1 a ` + ctxA + `
 			read a T1
 			send b T1
@@ -419,17 +420,17 @@ func TestContextOnTheWire(t *testing.T) {
 			server s2 b @300 ` + ctxB + `
 			finish s2 -> c1 header
 			finish c1 -> s1 thread`},
-		{"is new within the trace that came in, and its sender is not known", `
+	{"is new within the trace that came in, and its sender is not known", `
 			server s1 a ` + ctxA + `
 			client c1 b ` + ctxB + `
 			finish c1 -> s1 header`},
-		{"is of another trace than what the thread serves", `
+	{"is of another trace than what the thread serves", `
 			server s1 a ` + ctxA + `
 			read a T1
 			send b T1
 			client c1 b ` + ctxZ + `
 			finish c1 -> root`},
-		{"is the same in a second attempt", `
+	{"is the same in a second attempt", `
 			server s1 a ` + ctxA + `
 			read a T1
 			send b T1
@@ -442,26 +443,22 @@ func TestContextOnTheWire(t *testing.T) {
 			finish s2 -> c1 header
 			finish s3 -> c2 connection
 			finish c2 -> s1 thread`},
-		{"goes through a process that was not seen to receive it", `
+	{"goes through a process that was not seen to receive it", `
 			client c1 a @200 ` + ctxA + `
 			client c2 b @300 ` + ctxA + `
 			finish c2 -> c1 header
 			finish c1 -> root`},
-		{"is in the comment of a query", `
+	{"is in the comment of a query", `
 			server s1 a ` + ctxA + `
 			read a T1
 			send d T1
 			query q1 d ` + ctxB + `
 			finish q1 -> s1 thread`},
-		{"in a capture", `
+	{"in a capture", `
 			wire w1 a ` + ctxA + `
 			wire w2 b from=10.0.0.2 to=10.0.0.3 ` + ctxA + `
 			wire w3 c ` + ctxA + `
 			finish w3 -> root
 			finish w2 -> w1 header
 			finish w1 -> root`},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) { newScript(t, trace.Default()).play(test.script) })
-	}
 }

@@ -21,6 +21,7 @@ import (
 	"sonde/agent/source"
 	"sonde/agent/source/live"
 	"sonde/agent/source/recording"
+	"sonde/agent/trace"
 	"sonde/probes"
 	"sonde/probes/hooks"
 	"sonde/probes/kernel"
@@ -37,6 +38,7 @@ type captureFlags struct {
 	ringSize   string
 	cgroups    []string
 	interfaces []string
+	causes     causesFlag
 }
 
 func (c *captureFlags) register(cmd *cobra.Command, e env) {
@@ -51,6 +53,7 @@ func (c *captureFlags) register(cmd *cobra.Command, e env) {
 	f.StringVar(&c.tc, "tc", "auto", "how packets at interfaces are counted: auto, tcx, clsact, off")
 	f.StringSliceVar(&c.cgroups, "cgroup", nil, "only sockets of this cgroup2 directory and below (path below its root; repeatable)")
 	f.StringSliceVar(&c.interfaces, "interface", nil, "only sockets and packets of this interface (repeatable)")
+	c.causes.register(cmd)
 }
 
 // capture is everything between the kernel and the sinks.
@@ -70,6 +73,7 @@ type captureOptions struct {
 	ready    func()              // called when nothing is missed from now on
 	recorder *recording.Recorder // nil when nothing is recorded
 	clock    *clock              // kept up to date; nil when nobody asks for wall time
+	tracer   *trace.Tracer       // gives requests their place in traces; nil when nobody asks for it
 }
 
 // start loads and attaches the probes.
@@ -77,6 +81,10 @@ func (c *captureFlags) start(o captureOptions, sinks ...pipeline.Sink) (*capture
 	k := &capture{features: kernel.Detect()}
 	if err := c.parse(k.features, o.scope); err != nil {
 		return nil, err
+	}
+	var err error
+	if c.probes.Causes, err = c.causes.wanted(o.tracer != nil || o.recorder != nil); err != nil {
+		return nil, usageError{err}
 	}
 	if k.features.Rights != nil {
 		return nil, k.features.Rights
@@ -130,6 +138,9 @@ func (k *capture) connect(config conn.Config, who *process.Actors, o captureOpti
 		}
 	}
 	k.pipeline = pipeline.New(config, identify, interfaceName, sinks...)
+	if o.tracer != nil {
+		k.pipeline.Trace(o.tracer)
+	}
 }
 
 // run captures until ctx is done.

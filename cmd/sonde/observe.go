@@ -18,6 +18,7 @@ import (
 	"sonde/agent/filter"
 	"sonde/agent/model"
 	"sonde/agent/source/recording"
+	"sonde/agent/trace"
 	"sonde/exporters/jsonl"
 	"sonde/exporters/text"
 )
@@ -126,6 +127,9 @@ func (f *observeFlags) run(ctx context.Context, e env) error {
 		}
 	}
 	options := captureOptions{scope: sink.filter.Kernel(), ready: ready, clock: &sink.clock}
+	if options.tracer, err = f.tracer(e); err != nil {
+		return err
+	}
 	close := func() error { return nil }
 	if f.write != "" {
 		if options.recorder, close, err = f.recording(cancel); err != nil {
@@ -142,6 +146,22 @@ func (f *observeFlags) run(ctx context.Context, e env) error {
 	}
 	f.summarise(e, k.pipeline.Stats(), sink)
 	return f.result(err, sink)
+}
+
+// tracer is made where the output has the identifiers of traces.
+func (f *observeFlags) tracer(e env) (*trace.Tracer, error) {
+	if !f.json() {
+		return nil, nil
+	}
+	return newTracer(propagators(e), nil)
+}
+
+func (f *observeFlags) json() bool {
+	switch strings.ToLower(f.output) {
+	case "json", "jsonl", "jsonpb":
+		return true
+	}
+	return false
 }
 
 // recording begins the recording of --write. stop is called when it cannot go on.
@@ -192,10 +212,11 @@ func (f *observeFlags) runFile(ctx context.Context, e env) error {
 	if err != nil {
 		return err
 	}
-	if in.capture != nil {
-		if err := f.checkCapture(); err != nil {
-			return errors.Join(err, in.file.Close())
-		}
+	if in.tracer, err = f.tracer(e); err == nil && in.capture != nil {
+		err = f.checkCapture()
+	}
+	if err != nil {
+		return errors.Join(err, in.file.Close())
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -286,9 +307,10 @@ func (f *observeFlags) sink(e env) (*observeSink, error) {
 
 func (f *observeFlags) writer(e env, out io.Writer, clock func() model.Clock) (eventWriter, error) {
 	c := text.Config{Colour: e.colour(), Width: e.width}
-	switch strings.ToLower(f.output) {
-	case "json", "jsonl", "jsonpb":
+	if f.json() {
 		return jsonl.NewWriter(out, clock), nil
+	}
+	switch strings.ToLower(f.output) {
 	case "compact":
 		return text.NewWriter(out, clock, c), nil
 	case "table":

@@ -25,6 +25,7 @@ import (
 	"sonde/agent/source"
 	"sonde/agent/source/pcap"
 	"sonde/agent/source/recording"
+	"sonde/agent/trace"
 )
 
 // readFile is a file that takes the kernel's place: --read.
@@ -34,7 +35,8 @@ type readFile struct {
 	config        conn.Config
 	identify      conn.Identify
 	interfaceName func(uint32) string
-	what          string // "recording", "capture"
+	tracer        *trace.Tracer // nil when nobody asks for traces
+	what          string        // "recording", "capture"
 
 	file    io.Closer
 	size    int64        // 0 when not known
@@ -44,7 +46,7 @@ type readFile struct {
 }
 
 // liveOnly are flags that say how the kernel is asked. They make no sense for a file.
-var liveOnly = []string{"hooks", "tc", "ring-size", "cgroup", "interface", "duration", "write"}
+var liveOnly = []string{"hooks", "tc", "ring-size", "cgroup", "interface", "duration", "write", "causes"}
 
 // checkRead refuses flags that --read leaves without an effect.
 func checkRead(cmd *cobra.Command) error {
@@ -124,6 +126,9 @@ func (r *readFile) openRecording(in io.Reader, c *clock) error {
 func (r *readFile) run(ctx context.Context, sinks ...pipeline.Sink) (conn.Stats, error) {
 	r.began = time.Now()
 	p := pipeline.New(r.config, r.identify, r.interfaceName, sinks...)
+	if r.tracer != nil {
+		p.Trace(r.tracer)
+	}
 	err := p.Run(ctx, r.source)
 	if cerr := r.file.Close(); err == nil {
 		err = cerr

@@ -15,6 +15,7 @@ import (
 	"sonde/agent/aggregate"
 	"sonde/agent/filter"
 	"sonde/agent/model"
+	"sonde/agent/trace"
 	"sonde/exporters/prometheus"
 	"sonde/probes"
 )
@@ -65,6 +66,10 @@ func (f *runFlags) run(ctx context.Context, e env) error {
 		debug.SetMemoryLimit(memoryLimit)
 	}
 	f.log = slog.New(slog.NewTextHandler(e.stderr, nil))
+	tracer, err := f.tracer()
+	if err != nil {
+		return err
+	}
 	ln, err := f.listen(ctx)
 	if err != nil {
 		return err
@@ -77,7 +82,7 @@ func (f *runFlags) run(ctx context.Context, e env) error {
 		return errors.Join(err, closeListener(ln))
 	}
 	exporter := f.export.listen.New(agg, f.log)
-	options := captureOptions{scope: filter.Scope{Requests: true, Flows: true}, clock: now, listener: ln}
+	options := captureOptions{scope: filter.Scope{Requests: true, Flows: true}, clock: now, listener: ln, tracer: tracer}
 	var k *capture
 	options.ready = func() {
 		exporter.SetReady(true)
@@ -92,6 +97,14 @@ func (f *runFlags) run(ctx context.Context, e env) error {
 		ln = ownListener{ln, k.set}
 	}
 	return f.serve(ctx, k, exporter, ln, out)
+}
+
+// tracer is made where spans go out.
+func (f *runFlags) tracer() (*trace.Tracer, error) {
+	if !f.export.spansWanted() {
+		return nil, nil
+	}
+	return newTracer(f.export.propagates, f.export.head)
 }
 
 // listen opens the address for scrapes, nil when metrics are not for Prometheus.

@@ -38,6 +38,15 @@ func okRequest() model.Request {
 	}
 }
 
+// place is one in a trace.
+func place(e model.Evidence) (s model.Span) {
+	s.TraceID, s.SpanID, s.Evidence = model.TraceID{0: 0xab, 15: 1}, model.SpanID{7: 2}, e
+	if e != model.EvidenceNone {
+		s.Parent = model.SpanID{7: 3}
+	}
+	return s
+}
+
 // requestWith is a server's answered request, changed by edit.
 func requestWith(edit func(r *model.Request)) model.Request {
 	r := okRequest()
@@ -62,6 +71,8 @@ var requestCases = []struct {
 	{"request in a capture file", requestWith(func(r *model.Request) {
 		r.Role, r.Client.Process, r.Server.Process = model.RoleWire, nil, nil
 	})},
+	{"request without a parent", requestWith(func(r *model.Request) { r.Span = place(model.EvidenceNone) })},
+	{"request with a parent", requestWith(func(r *model.Request) { r.Span = place(model.EvidenceParentGoroutine) })},
 	{"values of a query are redacted", requestWith(func(r *model.Request) { r.HTTP.Query = "q=secret&flag&empty=&a=b=c;d=e&" })},
 	{"values of a query and credentials are redacted in the full URL", requestWith(func(r *model.Request) {
 		r.Role, r.HTTP.Host, r.HTTP.Query = model.RoleClient, "user:secret@shop.example", "X-Amz-Signature=secret"

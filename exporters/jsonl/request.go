@@ -3,6 +3,7 @@
 package jsonl
 
 import (
+	"encoding/hex"
 	"net/netip"
 
 	"sonde/agent/model"
@@ -32,6 +33,7 @@ func AppendRequest(b []byte, r *model.Request, clock model.Clock) []byte {
 	b = appendUint(b, "request_bytes", r.RequestBytes)
 	b = appendUint(b, "response_bytes", r.ResponseBytes)
 	b = appendOffsets(b, r)
+	b = appendSpan(b, &r.Span)
 	return append(b, '}')
 }
 
@@ -44,6 +46,25 @@ func appendOffsets(b []byte, r *model.Request) []byte {
 		b = appendUint(b, "first_byte_ns", uint64(r.ResponseStart-r.Start))
 	}
 	return b
+}
+
+// appendSpan adds the place of the request in its trace, where traces are followed.
+func appendSpan(b []byte, s *model.Span) []byte {
+	if s.TraceID.IsZero() {
+		return b
+	}
+	b = appendHex(b, "trace_id", s.TraceID[:])
+	b = appendHex(b, "span_id", s.SpanID[:])
+	if !s.Parent.IsZero() {
+		b = appendHex(b, "parent_span_id", s.Parent[:])
+		b = appendText(b, "parent_evidence", s.Evidence.String())
+	}
+	return b
+}
+
+func appendHex(b []byte, key string, id []byte) []byte {
+	b = append(appendKey(b, key), '"')
+	return append(hex.AppendEncode(b, id), '"')
 }
 
 func appendRole(b []byte, role model.Role) []byte {
