@@ -242,6 +242,9 @@ func buildGo(t *testing.T, dir string, env []string, flags ...string) string {
 	cmd := exec.Command("go", append(append([]string{"build", "-o", out}, flags...), ".")...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	if text, err := cmd.CombinedOutput(); err != nil {
+		if len(env) > 0 {
+			t.Skipf("this toolchain is not here: %v\n%s", err, text)
+		}
 		t.Fatalf("build %s: %v\n%s", dir, err, text)
 	}
 	return out
@@ -304,17 +307,19 @@ func watchGo(t *testing.T) (*watch, *GoWatcher) {
 // builds are ways to build a program, of which each hides or moves something.
 var builds = []struct {
 	name  string
+	env   []string
 	flags []string
 }{
-	{"plain", nil},
-	{"stripped", []string{"-ldflags=-s -w", "-trimpath"}},
-	{"position independent and stripped", []string{"-buildmode=pie", "-ldflags=-s -w"}},
+	{"plain", nil, nil},
+	{"stripped", nil, []string{"-ldflags=-s -w", "-trimpath"}},
+	{"position independent and stripped", nil, []string{"-buildmode=pie", "-ldflags=-s -w"}},
+	{"go1.27", []string{"GOTOOLCHAIN=go1.27.4", "GOPROXY=off"}, nil}, // has HTTP/2 in a package of its own
 }
 
 func TestGoCallsNameTheGoroutineThatAsks(t *testing.T) {
 	for _, b := range builds {
 		t.Run(b.name, func(t *testing.T) {
-			program := buildGo(t, "testdata/gohop", nil, b.flags...)
+			program := buildGo(t, "testdata/gohop", b.env, b.flags...)
 			w, g := watchGo(t)
 			h := startHopper(t, readHTTP1, program, "-proto", "http1")
 			pid := h.cmd.Process.Pid
@@ -385,7 +390,7 @@ func TestGoStreamsNameTheirGoroutines(t *testing.T) {
 	for _, tt := range tests {
 		for _, b := range builds {
 			t.Run(tt.name+", "+b.name, func(t *testing.T) {
-				program := buildGo(t, tt.dir, nil, b.flags...)
+				program := buildGo(t, tt.dir, b.env, b.flags...)
 				w, g := watchGo(t)
 				h := startHopper(t, readHTTP2, append([]string{program}, tt.args...)...)
 				pid := h.cmd.Process.Pid

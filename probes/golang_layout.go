@@ -151,37 +151,48 @@ func (g *goProgram) addSite(p *symbols.Program, t goTarget, f symbols.Function, 
 }
 
 func goOffsetsOf(types symbols.Structs) (o event.GoOffsets, err error) {
-	if o.Goid, err = types.Offset(goRoutine, "goid"); err != nil {
+	goid, err := wordOf(types, "goid", symbols.Uint64)
+	if err != nil {
 		return o, err
 	}
-	if o.StartPc, err = types.Offset(goRoutine, "startpc"); err != nil {
+	start, err := wordOf(types, "startpc", symbols.Uintptr)
+	if err != nil {
 		return o, err
 	}
-	o.ParentGoid, err = types.Offset(goRoutine, "parentGoid")
-	if err != nil { // kept since 1.21
-		o.ParentGoid, err = 0, nil
+	o.Goid, o.StartPc = goid, start
+	if parent, err := wordOf(types, "parentGoid", symbols.Uint64); err == nil { // kept since 1.21
+		o.ParentGoid = parent
 	}
-	return o, err
+	return o, nil
 }
 
-// place sets a field of a layout to the offset of a field of the program.
+func wordOf(types symbols.Structs, field string, kind symbols.Kind) (uint32, error) {
+	hop, err := types.Field(goRoutine, field)
+	if err == nil && hop.Kind != kind {
+		err = fmt.Errorf("runtime.g.%s is of kind %d", field, hop.Kind)
+	}
+	return hop.Offset, err
+}
+
+// place sets a field of a layout to the offset of a field of the program, which must be of this kind.
 type place struct {
 	to     *uint16
 	typ    symbols.TypeName
+	kind   symbols.Kind
 	fields []string
 }
 
 func fill(types symbols.Structs, places ...place) error {
 	offsets := make([]uint16, len(places))
 	for i, p := range places {
-		offset, err := types.Offset(p.typ, p.fields...)
+		hop, err := types.Field(p.typ, p.fields...)
 		if err != nil {
 			return err
 		}
-		if offset >= goNone {
-			return fmt.Errorf("%s.%v at offset %d", p.typ.Name, p.fields, offset)
+		if hop.Kind != p.kind || hop.Offset >= goNone-8 {
+			return fmt.Errorf("%s.%v is of kind %d and at offset %d", p.typ.Name, p.fields, hop.Kind, hop.Offset)
 		}
-		offsets[i] = uint16(offset)
+		offsets[i] = uint16(hop.Offset)
 	}
 	for i, p := range places { // all or nothing: what is half known stays none
 		*p.to = offsets[i]
@@ -191,13 +202,15 @@ func fill(types symbols.Structs, places ...place) error {
 
 func fillSockets(l *golangGoLayout, types symbols.Structs) error {
 	return fill(types,
-		place{&l.TcpFd, goTCPConn, []string{"conn", "fd"}}, place{&l.Sysfd, goNetFD, []string{"pfd", "Sysfd"}},
-		place{&l.Laddr, goNetFD, []string{"laddr"}}, place{&l.Raddr, goNetFD, []string{"raddr"}},
-		place{&l.TcpPort, goTCPAddr, []string{"Port"}})
+		place{&l.TcpFd, goTCPConn, symbols.Pointer, []string{"conn", "fd"}},
+		place{&l.Sysfd, goNetFD, symbols.Int, []string{"pfd", "Sysfd"}},
+		place{&l.Laddr, goNetFD, symbols.Interface, []string{"laddr"}},
+		place{&l.Raddr, goNetFD, symbols.Interface, []string{"raddr"}},
+		place{&l.TcpPort, goTCPAddr, symbols.Int, []string{"Port"}})
 }
 
 func fillHTTP(l *golangGoLayout, types symbols.Structs) error {
-	return fill(types, place{&l.HttpConn, goPersist, []string{"conn"}})
+	return fill(types, place{&l.HttpConn, goPersist, symbols.Interface, []string{"conn"}})
 }
 
 func fillBundled(l *golangGoLayout, types symbols.Structs) error {
@@ -217,8 +230,10 @@ func fillExternal(l *golangGoLayout, types symbols.Structs) error {
 
 func fillHTTP2(conn, state, stream, id *uint16, types symbols.Structs, of http2Types) error {
 	return fill(types,
-		place{conn, of.conn, []string{"conn"}}, place{state, of.writer, []string{"rws"}},
-		place{stream, of.state, []string{"stream"}}, place{id, of.stream, []string{"id"}})
+		place{conn, of.conn, symbols.Interface, []string{"conn"}},
+		place{state, of.writer, symbols.Pointer, []string{"rws"}},
+		place{stream, of.state, symbols.Pointer, []string{"stream"}},
+		place{id, of.stream, symbols.Uint32, []string{"id"}})
 }
 
 func fillGRPCServer(l *golangGoLayout, types symbols.Structs) error {
@@ -230,7 +245,7 @@ func fillGRPCServer(l *golangGoLayout, types symbols.Structs) error {
 	if err := fillGRPCStream(&s.Inner, &s.Id, types, side); err != nil {
 		return err
 	}
-	return fill(types, place{&s.Conn, grpcServer, []string{"conn"}})
+	return fill(types, place{&s.Conn, grpcServer, symbols.Interface, []string{"conn"}})
 }
 
 func fillGRPCClient(l *golangGoLayout, types symbols.Structs) error {
@@ -242,7 +257,13 @@ func fillGRPCClient(l *golangGoLayout, types symbols.Structs) error {
 	if err := fillGRPCStream(&s.Inner, &s.Id, types, side); err != nil {
 		return err
 	}
-	return fill(types, place{&s.Transport, side, []string{"ct"}}, place{&s.Conn, grpcClient, []string{"conn"}})
+	if err := fill(types, place{&s.Transport, side, symbols.Pointer, []string{"ct"}}); err != nil {
+		if err := fill(types, place{&s.Transport, side, symbols.Interface, []string{"ct"}}); err != nil {
+			return err
+		}
+		s.Transport += 8 // releases around 1.66 have an interface there: the pointer stands behind its type
+	}
+	return fill(types, place{&s.Conn, grpcClient, symbols.Interface, []string{"conn"}})
 }
 
 // fillGRPCStream finds the number of a stream: in the stream itself, in the one that it has as a field, or points to.
@@ -255,12 +276,13 @@ func fillGRPCStream(inner, id *uint16, types symbols.Structs, side symbols.TypeN
 	if err != nil {
 		return err
 	}
-	if last := hops[len(hops)-1]; len(hops) <= 2 && last.Offset < goNone && hops[0].Offset < goNone {
-		*inner, *id = goNone, uint16(last.Offset)
-		if len(hops) == 2 {
-			*inner = uint16(hops[0].Offset)
-		}
-		return nil
+	last := hops[len(hops)-1]
+	if len(hops) > 2 || last.Kind != symbols.Uint32 || last.Offset >= goNone || hops[0].Offset >= goNone {
+		return fmt.Errorf("the number of a stream is at %v", hops)
 	}
-	return fmt.Errorf("%d pointers are in the way to the number of a stream", len(hops)-1)
+	*inner, *id = goNone, uint16(last.Offset)
+	if len(hops) == 2 {
+		*inner = uint16(hops[0].Offset)
+	}
+	return nil
 }

@@ -138,16 +138,16 @@ func (s Structs) Path(n TypeName, fields ...string) ([]Hop, error) {
 	return hops, nil
 }
 
-// Offset is Path for a field that is reached without a pointer.
-func (s Structs) Offset(n TypeName, fields ...string) (uint32, error) {
+// Field is Path for a field that is reached without a pointer.
+func (s Structs) Field(n TypeName, fields ...string) (Hop, error) {
 	hops, err := s.Path(n, fields...)
 	if err == nil && len(hops) > 1 {
 		err = fmt.Errorf("%s.%s: a pointer is in the way to %v", n.Package, n.Name, fields)
 	}
 	if err != nil {
-		return 0, err
+		return Hop{}, err
 	}
-	return hops[0].Offset, nil
+	return hops[0], nil
 }
 
 // Fixed tells whether the program is always loaded where the file says.

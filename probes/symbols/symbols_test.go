@@ -150,9 +150,9 @@ func checkField(t *testing.T, p *Program, words []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	offset, err := types.Offset(name, words[4:]...)
-	if err != nil || fmt.Sprint(offset) != words[3] {
-		t.Errorf("%v is at %d (%v)", words, offset, err)
+	hop, err := types.Field(name, words[4:]...)
+	if err != nil || fmt.Sprint(hop.Offset) != words[3] {
+		t.Errorf("%v is at %d (%v)", words, hop.Offset, err)
 	}
 }
 
@@ -197,8 +197,8 @@ func TestGoroutinesAreAsDWARFHasThem(t *testing.T) {
 			}
 			want := dwarfFields(t, path, "runtime.g")
 			for _, field := range []string{"goid", "parentGoid", "startpc"} {
-				if got, err := types.Offset(n, field); err != nil || int64(got) != want[field] {
-					t.Errorf("%s is at %d (%v), DWARF says %d", field, got, err, want[field])
+				if got, err := types.Field(n, field); err != nil || int64(got.Offset) != want[field] {
+					t.Errorf("%s is at %d (%v), DWARF says %d", field, got.Offset, err, want[field])
 				}
 			}
 		})
@@ -244,8 +244,9 @@ func TestPathsLeadThroughPointers(t *testing.T) {
 		hops   []Hop
 		err    string
 	}{
-		{[]string{"conn", "fd", "pfd", "Sysfd"}, []Hop{{0, true}, {16, false}}, ""},
-		{[]string{"conn", "fd"}, []Hop{{0, true}}, ""},
+		{[]string{"conn", "fd", "pfd", "Sysfd"}, []Hop{{0, Pointer}, {16, Int}}, ""},
+		{[]string{"conn", "fd"}, []Hop{{0, Pointer}}, ""},
+		{[]string{"conn", "fd", "raddr"}, []Hop{{0, Pointer}, {112, Interface}}, ""},
 		{[]string{"conn", "fd", "missing"}, nil, "no field conn.fd.missing"},
 		{[]string{"conn", "fd", "net", "x"}, nil, "not a struct"},
 	}
@@ -255,7 +256,7 @@ func TestPathsLeadThroughPointers(t *testing.T) {
 			t.Errorf("%v: %v, %v", tt.fields, hops, err)
 		}
 	}
-	if _, err := types.Offset(n, "conn", "fd", "pfd", "Sysfd"); err == nil {
+	if _, err := types.Field(n, "conn", "fd", "pfd", "Sysfd"); err == nil {
 		t.Error("an offset through a pointer")
 	}
 	if _, err := types.Path(TypeName{"net", "Nothing"}, "x"); err == nil {

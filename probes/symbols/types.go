@@ -19,7 +19,6 @@ const (
 	structSize    = typeSize + 8*4 // package, fields
 	fieldSize     = 8 * 3          // name, type, offset
 	kindMask      = 1<<5 - 1
-	kindPointer   = 22
 	kindStruct    = 25
 	flagUncommon  = 1 << 0
 	flagExtraStar = 1 << 1
@@ -169,10 +168,23 @@ func (t *typeTable) kind(typ uint64) (byte, error) {
 	return b[typeKind] & kindMask, err
 }
 
+// Kind tells types apart (internal/abi.Kind).
+type Kind byte
+
+// The kinds that are asked for.
+const (
+	Int       Kind = 2
+	Uint32    Kind = 10
+	Uint64    Kind = 11
+	Uintptr   Kind = 12
+	Interface Kind = 20
+	Pointer   Kind = 22
+)
+
 // Hop is a field on the way to what is asked for.
 type Hop struct {
-	Offset  uint32 // bytes from the beginning of the struct
-	Pointer bool   // it points on
+	Offset uint32 // bytes from the beginning of the struct
+	Kind   Kind   // of the field
 }
 
 // path follows a chain of fields from a struct on: through structs that are fields, which need no hop of their own, and
@@ -193,14 +205,14 @@ func (t *typeTable) path(s structure, fields ...string) ([]Hop, error) {
 			return nil, fmt.Errorf("field %s at offset %d", strings.Join(fields[:i+1], "."), base)
 		}
 		last := i == len(fields)-1
-		if last || kind == kindPointer {
-			hops = append(hops, Hop{Offset: uint32(base), Pointer: kind == kindPointer})
+		if last || kind == byte(Pointer) {
+			hops = append(hops, Hop{Offset: uint32(base), Kind: Kind(kind)})
 			base = 0
 		}
 		if last {
 			break
 		}
-		if kind == kindPointer {
+		if kind == byte(Pointer) {
 			if f.typ, err = t.m.word(f.typ + typeSize); err != nil {
 				return nil, err
 			}
