@@ -62,6 +62,8 @@ const (
 	MetricQueueDepth
 	MetricQueueCapacity
 	MetricQueueDropped
+	MetricSpansExported
+	MetricPointsExported
 	MetricMemory
 	MetricBuildInfo
 
@@ -121,6 +123,8 @@ const (
 	AttrServer         // service at the server's end
 	AttrConnectionType // "database", "messaging_system", "virtual_node"; absent for two observed services
 	AttrEvidence       // how the parent of a span was found, "none" for a root
+	AttrComponentType  // "otlp_grpc_span_exporter"
+	AttrComponentName  // "otlp_grpc_span_exporter/0"
 	AttrOverflow       // "true" on the series that takes what is over the limit
 
 	AttrCount // the number of attributes, not one of them

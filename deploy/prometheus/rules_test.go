@@ -31,7 +31,7 @@ func TestPromtoolAcceptsConfigurationAndRules(t *testing.T) {
 }
 
 var (
-	metricName  = regexp.MustCompile(`\b(?:sonde|http|rpc|db|dns|messaging|traces)_[a-z0-9_]+`)
+	metricName  = regexp.MustCompile(`\b(?:sonde|otel|http|rpc|db|dns|messaging|traces)_[a-z0-9_]+`)
 	selected    = regexp.MustCompile(`\b([a-z0-9_]+)(?:\{([^}]*)\})?\[`)
 	matcherName = regexp.MustCompile(`([a-z_]+)\s*(?:=~|!~|!=|=)`)
 	alertName   = regexp.MustCompile(`- alert: (\w+)`)

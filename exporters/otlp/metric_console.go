@@ -34,7 +34,9 @@ func NewConsoleMetrics(c MetricsConfig, w io.Writer, source MetricSource, clock 
 	if err != nil {
 		return nil, fmt.Errorf("write metrics to the console: %w", err)
 	}
-	return newMetrics(c, client, source, clock, log), nil
+	m := newMetrics(c, client, source, clock, log)
+	m.kind = "console_metric_exporter"
+	return m, nil
 }
 
 // console takes the place of the network: OpenTelemetry's client is the only one that turns its own types into OTLP.

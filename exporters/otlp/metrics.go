@@ -40,12 +40,18 @@ type MetricsStats struct {
 	Time     time.Duration
 }
 
+// Dropped returns the points that no receiver took, by the error.type of batch.Reason.
+func (s MetricsStats) Dropped() map[string]uint64 {
+	return map[string]uint64{batch.Rejected.String(): s.Rejected, batch.Failed.String(): s.Failed}
+}
+
 // Metrics sends a snapshot at each interval: one request for each observed service, and one for the agent's own metrics.
 // Run is for one goroutine, Stats for all.
 type Metrics struct {
 	cfg     MetricsConfig
 	source  MetricSource
 	client  sdkmetric.Exporter
+	kind    string
 	encoder *metricEncoder
 	log     *slog.Logger
 	now     func() time.Time
@@ -67,12 +73,19 @@ func NewMetrics(c MetricsConfig, source MetricSource, clock func() model.Clock, 
 	if err != nil {
 		return nil, fmt.Errorf("start the OTLP client of metrics: %w", err)
 	}
-	return newMetrics(c, client, source, clock, log), nil
+	m := newMetrics(c, client, source, clock, log)
+	if m.kind = "otlp_http_metric_exporter"; c.Protocol == GRPC {
+		m.kind = "otlp_grpc_metric_exporter"
+	}
+	return m, nil
 }
 
 func newMetrics(c MetricsConfig, client sdkmetric.Exporter, source MetricSource, clock func() model.Clock, log *slog.Logger) *Metrics {
 	return &Metrics{cfg: c, source: source, client: client, encoder: newMetricEncoder(c, clock), log: log, now: time.Now}
 }
+
+// Type returns what the conventions for SDKs call this exporter (otel.component.type).
+func (m *Metrics) Type() string { return m.kind }
 
 func newMetricClient(c *MetricsConfig) (sdkmetric.Exporter, error) {
 	if c.Protocol == GRPC {

@@ -63,6 +63,8 @@ func sample(a model.Attr) string {
 		return "kafka"
 	case model.AttrMessagingType:
 		return "send"
+	case model.AttrComponentType:
+		return "otlp_grpc_span_exporter"
 	case model.AttrOverflow:
 		return "true"
 	}
@@ -301,6 +303,9 @@ func TestMetricsAreExportedAtEachInterval(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if m.Type() != "otlp_grpc_metric_exporter" {
+		t.Errorf("type %q", m.Type())
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	done := make(chan error, 1)
 	go func() { done <- m.Run(ctx) }()
@@ -324,6 +329,9 @@ func TestConsoleWritesALineOfJSONForEachService(t *testing.T) {
 	cancel()
 	if err := m.Run(ctx); err != nil {
 		t.Fatal(err)
+	}
+	if m.Type() != "console_metric_exporter" {
+		t.Errorf("type %q", m.Type())
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if len(lines) != 2 || m.Stats().Points != 2*uint64(model.MetricCount) {

@@ -43,6 +43,9 @@ var custom = map[string][]string{
 	"messaging.system":  {"nats", "mqtt"},
 	"network.transport": {"icmp", "ipv6-icmp"}, // flows below TCP and UDP
 	"rpc.system.name":   nil,
+	"otel.component.type": { // exporters that no SDK has
+		"console_metric_exporter", "otlp_file_span_exporter", "jaeger_thrift_http_span_exporter", "jaeger_thrift_udp_span_exporter",
+	},
 }
 
 // specified holds attributes of the OpenTelemetry specification, which are not in the registry of conventions.
