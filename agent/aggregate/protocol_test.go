@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"sonde/agent/model"
 )
@@ -305,4 +306,62 @@ func TestOldNamesOfRPC(t *testing.T) {
 	if family(New(Default(), nil).Snapshot(), model.MetricRPCClientDurationOld) != nil {
 		t.Error("old names without being asked for")
 	}
+}
+
+// Whatever a request holds, it is counted once, its labels are valid UTF-8 without empty values, and no two series of a
+// metric look the same.
+func FuzzProtocolLabels(f *testing.F) {
+	f.Add("SELECT a", "shop", "send", "x\xff", 14, uint8(0))
+	f.Add("/a", "", "", "", -1, uint8(9))
+	f.Add("a/b", "a", "process", "_INBOX.1", 12, uint8(255))
+	f.Fuzz(func(t *testing.T, s, u, v, w string, n int, bits uint8) {
+		cfg := Default()
+		cfg.OldRPC = true
+		a := New(cfg, nil)
+		fed := uint64(0)
+		for _, text := range []string{s, u, v, w, "", s + "/" + u, "/" + s} {
+			details := []model.Request{
+				{RPC: &model.RPC{Method: text, Status: n, StatusInferred: bits&1 != 0}, HTTP: &model.HTTP{Host: u, Status: n}},
+				{DB: &model.DB{System: v, Operation: text, Collection: u, Namespace: w, Summary: s, Status: u, Rows: int64(n), RowsKnown: true}},
+				{Messaging: &model.Messaging{System: "nats", Operation: v, OperationType: v, Destination: text, Group: u, Messages: n}},
+				{DNS: &model.DNS{Name: text}}, {TLS: &model.TLS{Version: text}}, {WebSocket: &model.WebSocket{Path: text}}, {},
+			}
+			for i := range details {
+				r := &details[i]
+				r.Role, r.Outcome, r.Reason, r.ErrorType = model.Role(bits>>1&3), model.Outcome(bits>>3&3), w, u
+				r.Server.Addr = netip.MustParseAddrPort("10.0.0.2:5432")
+				if bits>>5&1 != 0 {
+					r.Server.Process = &model.Process{ServiceName: u}
+				}
+				r.Client.Process = &model.Process{ServiceName: v}
+				a.Request(r)
+				fed++
+			}
+		}
+		for _, fam := range a.Snapshot().Families {
+			seen := map[string]bool{}
+			for _, s := range fam.Series {
+				if durationMetrics[fam.Metric] != "" {
+					fed -= uint64(s.Value)
+					if s.Histogram != nil {
+						fed -= s.Histogram.Count()
+					}
+				}
+				key := ""
+				for _, l := range s.Labels {
+					key += string(rune(l.Attr)) + "\x00" + l.Value + "\x00"
+					if l.Value == "" || !utf8.ValidString(l.Value) {
+						t.Errorf("metric %d, label %d: %q", fam.Metric, l.Attr, l.Value)
+					}
+				}
+				if seen[key] {
+					t.Errorf("metric %d: two series with the labels %v", fam.Metric, s.Labels)
+				}
+				seen[key] = true
+			}
+		}
+		if fed != 0 {
+			t.Errorf("%d requests are in no metric, or in several", int64(fed))
+		}
+	})
 }
