@@ -3,6 +3,7 @@
 package otlp
 
 import (
+	"maps"
 	"time"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
@@ -70,6 +71,11 @@ func httpClient(c *Config) otlptrace.Client {
 		options = append(options, otlptracehttp.WithEndpointURL(c.Endpoint))
 	case c.defaultEndpoint:
 		options = append(options, otlptracehttp.WithEndpointURL(defaultHTTP))
+	}
+	if c.headers != nil {
+		headers := map[string]string{"User-Agent": userAgent(c.Resource.Version)}
+		maps.Copy(headers, c.headers)
+		options = append(options, otlptracehttp.WithHeaders(headers))
 	}
 	encoding := otlptracehttp.EncodingProtobuf // stated, because sender must know what the client does
 	if c.Protocol == HTTPJSON {

@@ -5,6 +5,7 @@ package otlp
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -38,6 +39,8 @@ type Config struct {
 
 	// defaultEndpoint: the clients' own default is TLS, the specification's is not.
 	defaultEndpoint bool
+	// headers of the environment, nil when that was not read. To name sonde in them they have to be set all.
+	headers map[string]string
 }
 
 // Default returns the specification's settings, but for the queue.
@@ -84,11 +87,22 @@ func (c *Config) Env(getenv func(string) string) error {
 	integer(0, &c.Limits.Attributes, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")
 	integer(0, &c.Limits.Links, "OTEL_SPAN_LINK_COUNT_LIMIT")
 	integer(0, &c.Limits.ValueLength, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
-	extra, err := semconv.ParsePairs(getenv("OTEL_RESOURCE_ATTRIBUTES"))
-	if err != nil {
-		errs = append(errs, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err))
+	pairs := func(names ...string) []semconv.Pair {
+		name, v := first(names...)
+		pairs, err := semconv.ParsePairs(v)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", name, err))
+		}
+		return pairs
 	}
-	c.Resource.Extra = append(c.Resource.Extra, extra...)
+	c.headers = map[string]string{}
+	for _, h := range pairs("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS") {
+		c.headers[http.CanonicalHeaderKey(h.Key)] = h.Value
+	}
+	if name := getenv("OTEL_SERVICE_NAME"); name != "" { // of what is not observed: observed processes have names of their own
+		c.Resource.Extra = append(c.Resource.Extra, semconv.Pair{Key: semconv.KeyServiceName, Value: name})
+	}
+	c.Resource.Extra = append(c.Resource.Extra, pairs("OTEL_RESOURCE_ATTRIBUTES")...)
 	return errors.Join(append(errs, c.Queue.Env(getenv))...)
 }
 
