@@ -53,6 +53,9 @@ type export struct {
 // that do not tell theirs.
 func (e *metricEncoder) encode(s *model.Snapshot, now time.Time) []*export {
 	clock := e.clock()
+	if clock.Boot.IsZero() && s.Time != 0 { // not yet measured: what was seen last is about now
+		clock.Boot = now.Add(-s.Time)
+	}
 	if e.began == nil {
 		e.began, e.firstSight = &clock, now
 	}

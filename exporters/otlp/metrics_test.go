@@ -211,6 +211,14 @@ func TestBeginningOfASeriesStaysWhenTheClockIsMeasuredAgain(t *testing.T) {
 
 var errUnavailable = status.Error(codes.Unavailable, "not now")
 
+func TestPointsAreOfTodayBeforeTheClockIsMeasured(t *testing.T) {
+	e := newMetricEncoder(DefaultMetrics(), func() model.Clock { return model.Clock{} })
+	now := bootTime.Add(2 * time.Hour)
+	if p := sums(e.encode(one(1), now))[0]; !p.Time.Equal(now) || !p.StartTime.Equal(now.Add(-time.Hour)) {
+		t.Errorf("%v to %v", p.StartTime, p.Time)
+	}
+}
+
 func TestAnswersThatAskForARetryAreRetriedAndOthersAreNot(t *testing.T) {
 	invalid := status.Error(codes.InvalidArgument, "never")
 	first := func(v metricVerdict) func(int) metricVerdict {

@@ -46,7 +46,8 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	snapshot := c.source.Snapshot()
 	var now moment
 	if c.clock != nil {
-		now = moment{c.clock(), true}
+		clock := c.clock()
+		now = moment{clock, !clock.Boot.IsZero()} // the first scrape may come before the first measurement
 	}
 	for _, service := range services(snapshot) {
 		out <- newTarget(&c.describe, service)

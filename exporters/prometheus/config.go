@@ -28,8 +28,8 @@ type Config struct {
 	Control func(network, address string, c syscall.RawConn) error
 	// Resource describes the services in their target_info, as it does to the exporters of OTLP.
 	Resource semconv.Resource
-	// Clock turns the times of a snapshot into wall time. It is called at each scrape, possibly by several at once. nil
-	// leaves out what needs it: the times of exemplars and of the beginnings of series.
+	// Clock turns the times of a snapshot into wall time. It is called at each scrape, possibly by several at once. nil,
+	// or a zero clock, leaves out what needs it: the times of exemplars and of the beginnings of series.
 	Clock func() model.Clock
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 
@@ -118,6 +119,20 @@ func TestProtobufHasNativeHistogramsExemplarsAndBeginnings(t *testing.T) {
 	}
 	if got := all["sonde_events_undecodable_total"].GetMetric()[0].GetCounter().GetCreatedTimestamp().AsTime(); !got.Equal(booted.Add(time.Minute)) {
 		t.Errorf("the counter began %v", got)
+	}
+}
+
+func TestClockThatWasNotMeasuredTellsNoTime(t *testing.T) {
+	cfg := Default()
+	cfg.Clock = func() model.Clock { return model.Clock{} }
+	out := make(chan prometheus.Metric, 100)
+	newCollector(golden(), cfg).Collect(out)
+	close(out)
+	for m := range out {
+		var d dto.Metric
+		if err := m.Write(&d); err != nil || d.GetCounter().GetCreatedTimestamp() != nil || d.GetHistogram().GetCreatedTimestamp() != nil {
+			t.Errorf("%v, %v", &d, err)
+		}
 	}
 }
 
