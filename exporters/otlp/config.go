@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -53,57 +54,78 @@ func Default() Config {
 
 // Env applies the variables of OpenTelemetry that are about spans. Every mistake is reported, not the first alone.
 func (c *Config) Env(getenv func(string) string) error {
-	first := func(names ...string) (name, value string) {
-		for _, name = range names {
-			if value = getenv(name); value != "" {
-				return name, value
-			}
-		}
-		return name, ""
+	v := variables{getenv: getenv}
+	if _, protocol := v.first("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"); protocol != "" {
+		c.Protocol = Protocol(protocol)
 	}
-	if _, v := first("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"); v != "" {
-		c.Protocol = Protocol(v)
-	}
-	_, endpoint := first("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-	c.defaultEndpoint = endpoint == ""
-	var errs []error
-	integer := func(least int, to *int, names ...string) {
-		name, v := first(names...)
-		if v == "" {
-			return
-		}
-		n, err := strconv.Atoi(v)
-		if err != nil || n < least {
-			errs = append(errs, fmt.Errorf("%s=%q is not a number of %d or more", name, v, least))
-			return
-		}
-		*to = n
-	}
-	timeout := 0
-	integer(1, &timeout, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
-	if timeout > 0 {
-		c.Timeout = time.Duration(timeout) * time.Millisecond
-	}
-	integer(0, &c.Limits.Attributes, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")
-	integer(0, &c.Limits.Links, "OTEL_SPAN_LINK_COUNT_LIMIT")
-	integer(0, &c.Limits.ValueLength, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
-	pairs := func(names ...string) []semconv.Pair {
-		name, v := first(names...)
-		pairs, err := semconv.ParsePairs(v)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", name, err))
-		}
-		return pairs
-	}
+	c.defaultEndpoint = !v.endpoint(c.Protocol, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+	timeout := int(c.Timeout / time.Millisecond)
+	v.integer(1, &timeout, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
+	c.Timeout = time.Duration(timeout) * time.Millisecond
+	v.integer(0, &c.Limits.Attributes, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")
+	v.integer(0, &c.Limits.Links, "OTEL_SPAN_LINK_COUNT_LIMIT")
+	v.integer(0, &c.Limits.ValueLength, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
 	c.headers = map[string]string{}
-	for _, h := range pairs("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS") {
+	for _, h := range v.pairs("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS") {
 		c.headers[http.CanonicalHeaderKey(h.Key)] = h.Value
 	}
 	if name := getenv("OTEL_SERVICE_NAME"); name != "" { // of what is not observed: observed processes have names of their own
 		c.Resource.Extra = append(c.Resource.Extra, semconv.Pair{Key: semconv.KeyServiceName, Value: name})
 	}
-	c.Resource.Extra = append(c.Resource.Extra, pairs("OTEL_RESOURCE_ATTRIBUTES")...)
-	return errors.Join(append(errs, c.Queue.Env(getenv))...)
+	c.Resource.Extra = append(c.Resource.Extra, v.pairs("OTEL_RESOURCE_ATTRIBUTES")...)
+	return errors.Join(append(v.errs, c.Queue.Env(getenv))...)
+}
+
+// variables reads the environment, and collects mistakes.
+type variables struct {
+	getenv func(string) string
+	errs   []error
+}
+
+// first returns the first variable that is set. An empty one counts as unset.
+func (v *variables) first(names ...string) (name, value string) {
+	for _, name = range names {
+		if value = v.getenv(name); value != "" {
+			return name, value
+		}
+	}
+	return name, ""
+}
+
+func (v *variables) integer(least int, to *int, names ...string) {
+	name, value := v.first(names...)
+	if value == "" {
+		return
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < least {
+		v.errs = append(v.errs, fmt.Errorf("%s=%q is not a number of %d or more", name, value, least))
+		return
+	}
+	*to = n
+}
+
+func (v *variables) pairs(names ...string) []semconv.Pair {
+	name, value := v.first(names...)
+	pairs, err := semconv.ParsePairs(value)
+	if err != nil {
+		v.errs = append(v.errs, fmt.Errorf("%s: %w", name, err))
+	}
+	return pairs
+}
+
+// endpoint tells whether one is set. The clients take their default in place of one that is no URL, and tell nobody.
+func (v *variables) endpoint(protocol Protocol, names ...string) bool {
+	name, value := v.first(names...)
+	if value == "" {
+		return false
+	}
+	u, err := url.Parse(value)
+	usable := err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
+	if !usable && (protocol != GRPC || err != nil) { // gRPC has names of its own: "dns:///collector:4317"
+		v.errs = append(v.errs, fmt.Errorf("%s=%q is no URL: write http://host:port, or https://", name, value))
+	}
+	return true
 }
 
 // Validate reports settings that cannot work.

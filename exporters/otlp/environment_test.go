@@ -246,7 +246,7 @@ func TestEnvironmentWithMistakesNamesEach(t *testing.T) {
 	c := Default()
 	variables := map[string]string{
 		"OTEL_SPAN_LINK_COUNT_LIMIT": "many", "OTEL_BSP_MAX_QUEUE_SIZE": "-1", "OTEL_RESOURCE_ATTRIBUTES": "nonsense",
-		"OTEL_EXPORTER_OTLP_TIMEOUT": "10s", "OTEL_EXPORTER_OTLP_PROTOCOL": "udp",
+		"OTEL_EXPORTER_OTLP_TIMEOUT": "10s", "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4318", "OTEL_EXPORTER_OTLP_HEADERS": "x", "OTEL_EXPORTER_OTLP_PROTOCOL": "udp",
 	}
 	err := c.Env(func(name string) string { return variables[name] })
 	for name := range variables {
