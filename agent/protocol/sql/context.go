@@ -25,7 +25,7 @@ func Context(comment []byte) []model.Field {
 		if p, rest = nextPair(rest); p.value == nil {
 			break
 		}
-		if !p.context() || len(p.value) > model.MaxField {
+		if !p.context() {
 			continue
 		}
 		if value, err := url.PathUnescape(strings.ReplaceAll(string(p.value), `\'`, `'`)); err == nil {
@@ -39,8 +39,10 @@ func Context(comment []byte) []model.Field {
 // backslash and most else by a percent sign.
 type pair struct{ key, value []byte }
 
-// context tells whether the pair is part of a trace context.
-func (p *pair) context() bool { return string(p.key) == "traceparent" || string(p.key) == "tracestate" }
+// context tells whether the pair is part of a trace context, and short enough to be kept.
+func (p *pair) context() bool {
+	return (string(p.key) == "traceparent" || string(p.key) == "tracestate") && len(p.value) <= model.MaxField
+}
 
 // nextPair returns the next pair of a comment and what follows it. The value is nil when there is none.
 func nextPair(comment []byte) (p pair, rest []byte) {

@@ -38,6 +38,7 @@ func TestContextIsReadFromSQLCommenter(t *testing.T) {
 		{"two contexts", "SELECT a /*traceparent='" + parent + "'*/; SELECT b /*traceparent='" + parent + "'*/", "SELECT a ; SELECT b", nil},
 		{"inside a string", "SELECT '/*traceparent=''" + parent + "''*/' FROM t", "SELECT ? FROM t", nil},
 		{"a bad escape", "SELECT a /*traceparent='%zz'*/", "SELECT a", nil},
+		{"too long", "SELECT a /*traceparent='" + strings.Repeat("0", model.MaxField+1) + "'*/", "SELECT a", nil},
 		{"without its end", "SELECT a /*traceparent='" + parent, "SELECT a", nil},
 	} {
 		st := read(c.query, Source{Dialect: PostgreSQL})

@@ -50,7 +50,7 @@ func FuzzLiterals(f *testing.F) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		src := Source{Dialect: Dialect(random.IntN(3)), OtherEscapes: random.IntN(4) == 0}
 		escapes := (src.Dialect == MySQL) != src.OtherEscapes
-		words := []string{"SELECT ", "FROM ", "t", "a.b", " IN (", ")", ", ", "=", " AND ", "/* it's */", "\n", "1", "- ", "(", "x", ";", " AS ", "INSERT INTO "}
+		words := []string{"SELECT ", "FROM ", "t", "a.b", " IN (", ")", ", ", "=", " AND ", "/* it's */", "/*k='v',traceparent='00-1-2-3'*/", "\n", "1", "- ", "(", "x", ";", " AS ", "INSERT INTO "}
 		var query strings.Builder
 		for range 1 + random.IntN(12) {
 			query.WriteString(words[random.IntN(len(words))])
