@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 
 	"sonde/probes/symbols"
@@ -78,8 +79,12 @@ type GoStats struct {
 
 // GoWatcher loads the programs for Go. The caller must Close it before the Set.
 func (s *Set) GoWatcher() (*GoWatcher, error) {
+	return s.goWatcher(features.HaveBPFLinkUprobeMulti() == nil)
+}
+
+func (s *Set) goWatcher(multi bool) (*GoWatcher, error) {
 	w := &GoWatcher{
-		set: s, programs: map[string]*ebpf.Program{}, queue: make(chan uint32, goQueue),
+		set: s, programs: map[string]*ebpf.Program{}, queue: make(chan uint32, goQueue), multi: multi,
 		seen: map[uint32]time.Duration{}, processes: map[uint32]goProcess{}, files: map[fileID]*goFile{},
 		others: map[fileID]bool{},
 	}

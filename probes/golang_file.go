@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 
 	"sonde/probes/symbols"
@@ -87,7 +86,6 @@ func (w *GoWatcher) load() error {
 	if err := w.set.settings(spec); err != nil {
 		return err
 	}
-	w.multi = features.HaveBPFLinkUprobeMulti() == nil
 	for _, p := range spec.Programs {
 		if w.multi && p.Type == ebpf.Kprobe {
 			p.AttachType = ebpf.AttachTraceUprobeMulti

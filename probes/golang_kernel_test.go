@@ -291,8 +291,13 @@ const useCall, useServe = 4, 5 // enum use_kind
 
 func watchGo(t *testing.T) (*watch, *GoWatcher) {
 	t.Helper()
+	return watchGoBy(t, (*Set).GoWatcher)
+}
+
+func watchGoBy(t *testing.T, start func(*Set) (*GoWatcher, error)) (*watch, *GoWatcher) {
+	t.Helper()
 	w := load(t, func(c *Config) { c.Causes, c.RingBytes = true, 64<<20 }) // so that nothing is lost on a busy machine
-	g, err := w.set.GoWatcher()
+	g, err := start(w.set)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -407,6 +412,21 @@ func TestGoStreamsNameTheirGoroutines(t *testing.T) {
 			})
 		}
 	}
+}
+
+// Kernels before 6.6 have an uprobe for each place.
+func TestGoWithoutMultipleUprobes(t *testing.T) {
+	w, g := watchGoBy(t, func(s *Set) (*GoWatcher, error) { return s.goWatcher(false) })
+	h := startHopper(t, readHTTP2, buildGo(t, "../testbed/apps/grpc/hop", nil))
+	pid := h.cmd.Process.Pid
+	if err := g.Watch(uint32(pid)); err != nil {
+		t.Fatal(err)
+	}
+	all := h.ask(w, 500, 20)
+	w.settle()
+	w.lostNothing(t)
+	w.streams(t, pid, useServe, all)
+	w.streams(t, pid, useCall, all)
 }
 
 // streams holds the records of a kind against what was heard: each stream has one, and it names the right goroutine.
