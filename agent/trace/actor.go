@@ -156,7 +156,9 @@ func (t *Tracer) actor(u *model.Actor, at time.Duration) *actor {
 	}
 	if a := t.actors[k]; a != nil {
 		if a.start == u.Started || k.goroutine != 0 {
-			a.last = max(a.last, at)
+			if a.last = max(a.last, at); k.goroutine != 0 && u.ParentGoroutine == 0 {
+				a.parent = actorKey{} // the source knows better what it works for
+			}
 			t.byUse.remove(a)
 			t.byUse.push(a)
 			return a

@@ -51,7 +51,7 @@ type Config struct {
 func Default() Config {
 	return Config{
 		MaxRequests: 32768, MaxConns: 65536, MaxActors: 16384, MaxProcesses: 4096,
-		Keep: 2 * time.Second, MaxAge: time.Hour, Idle: 5 * time.Minute, Proof: 16,
+		Keep: 2 * time.Second, MaxAge: time.Hour, Idle: 5 * time.Minute, Proof: 8,
 	}
 }
 

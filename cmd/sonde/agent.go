@@ -64,6 +64,8 @@ type capture struct {
 	source   source.Source
 	pipeline *pipeline.Pipeline
 	resolver *process.Resolver
+	golang   *goroutines // nil unless causes are asked for
+	noGo     error       // why it is nil although they are
 }
 
 // captureOptions say how to capture.
@@ -103,10 +105,23 @@ func (c *captureFlags) start(o captureOptions, sinks ...pipeline.Sink) (*capture
 			return nil, errors.Join(err, set.Close())
 		}
 	}
+	if c.probes.Causes {
+		k.watchGo()
+	}
 	k.resolver = process.New(process.Default())
 	who := process.NewActors(k.resolver)
 	k.connect(c.tracker(), who, o, sinks)
 	return k, nil
+}
+
+// watchGo tells goroutines apart, where uprobes are possible.
+func (k *capture) watchGo() {
+	watcher, err := k.set.GoWatcher()
+	if err != nil {
+		k.noGo = err
+		return
+	}
+	k.golang = &goroutines{watcher}
 }
 
 // tracker is the configuration of the connection tracker.
@@ -126,6 +141,9 @@ func (c *captureFlags) tracker() conn.Config {
 func (k *capture) connect(config conn.Config, who *process.Actors, o captureOptions, sinks []pipeline.Sink) {
 	k.source = live.New(live.Default(), k.set, o.ready)
 	identify, interfaceName := conn.Identify(who.Identify), k.set.InterfaceName
+	if k.golang != nil {
+		k.source, identify = k.golang.around(k.source), k.golang.identify(identify)
+	}
 	if o.clock != nil {
 		k.source = clocked{k.source, o.clock}
 	}
@@ -145,8 +163,12 @@ func (k *capture) connect(config conn.Config, who *process.Actors, o captureOpti
 
 // run captures until ctx is done.
 func (k *capture) run(ctx context.Context) error {
+	stop := func() error { return nil }
+	if k.golang != nil {
+		stop = k.golang.run(ctx)
+	}
 	err := k.pipeline.Run(ctx, k.source)
-	return errors.Join(err, k.set.Close())
+	return errors.Join(err, stop(), k.set.Close())
 }
 
 func (c *captureFlags) parse(features *kernel.Features, scope filter.Scope) error {
@@ -221,6 +243,9 @@ func readiness(k *capture) string {
 	s := fmt.Sprintf("ready: %d hooks attached, existing sockets listed", len(k.plan.Hooks))
 	if len(names) > 0 {
 		s += ", packets counted on " + strings.Join(names, " ")
+	}
+	if k.noGo != nil {
+		s += "; goroutines are not told apart: " + k.noGo.Error()
 	}
 	for _, err := range failed {
 		s += "; not on: " + err.Error()

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"sonde/agent/conn"
+	"sonde/agent/model"
+	"sonde/agent/source"
+	"sonde/probes"
+	"sonde/probes/event"
+)
+
+// goroutines has the kernel tell the goroutines of Go programs apart, while causes are asked for.
+type goroutines struct{ watcher *probes.GoWatcher }
+
+// identify has the program of each process that uses a socket looked at.
+func (g goroutines) identify(next conn.Identify) conn.Identify {
+	return func(pid uint32, started time.Duration, comm string, cgroupID uint64) *model.Process {
+		g.watcher.Seen(pid, started)
+		return next(pid, started, comm, cgroupID)
+	}
+}
+
+// around takes from records who started a goroutine, where it works for many requests. It stands before the recorder, so that a
+// recording needs no program to be read again.
+func (g goroutines) around(s source.Source) source.Source { return poolSource{s, g.watcher} }
+
+// run looks at programs until ctx is done. stop waits for it.
+func (g goroutines) run(ctx context.Context) (stop func() error) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- g.watcher.Run(ctx) }()
+	return func() error {
+		cancel()
+		return errors.Join(<-ended, g.watcher.Close())
+	}
+}
+
+type poolSource struct {
+	source.Source
+	watcher *probes.GoWatcher
+}
+
+// Run implements source.Source.
+func (s poolSource) Run(ctx context.Context, to source.Receiver) error {
+	return s.Source.Run(ctx, &poolReceiver{Receiver: to, startsPool: s.watcher.StartsPool})
+}
+
+// poolReceiver changes copies: the kernel's ring is not to be written to.
+type poolReceiver struct {
+	source.Receiver
+	startsPool func(pid uint32, startPC uint64) bool
+	use        event.Use
+}
+
+// Record implements source.Receiver.
+func (r *poolReceiver) Record(rec source.Record) {
+	if rec.Kind() == event.KindUse {
+		u := event.As[event.Use](rec)
+		sends := u != nil && model.UseKind(u.Use) != model.UseRead && model.UseKind(u.Use) != model.UseServe
+		if sends && u.ParentGoid != 0 && r.startsPool(uint32(u.PidTgid>>32), u.StartPc) {
+			r.use = *u
+			r.use.ParentGoid = 0
+			rec = event.Bytes(&r.use)
+		}
+	}
+	r.Receiver.Record(rec)
+}
