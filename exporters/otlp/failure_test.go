@@ -114,7 +114,9 @@ var failures = []failure{
 			return verdict{hang: make(chan struct{})}
 		}
 		return verdict{}
-	}, config: func(c *Config) { c.Timeout = 200 * time.Millisecond }, dropped: map[batch.Reason]uint64{batch.Unconfirmed: 10}},
+	}, config: func(c *Config) {
+		c.Timeout, c.Queue.Timeout = 200*time.Millisecond, time.Minute
+	}, dropped: map[batch.Reason]uint64{batch.Unconfirmed: 10}},
 	{name: "a receiver that takes spans and breaks the connection: not sent again", received: 100, behave: func(n int) verdict {
 		return verdict{drop: n == 4}
 	}, dropped: map[batch.Reason]uint64{batch.Unconfirmed: 10}},
