@@ -16,8 +16,7 @@ import (
 	"sonde/exporters/semconv"
 )
 
-// ownService is the service of metrics that are about no observed one: the agent's own, and what a limit of series folded
-// together.
+// ownService is the service of metrics that are about none: the agent's own, and those of this machine's interfaces.
 const ownService = semconv.Scope
 
 // metricEncoder turns snapshots into what OpenTelemetry's clients take. It is for one goroutine.
@@ -66,7 +65,7 @@ func (e *metricEncoder) encode(s *model.Snapshot, now time.Time) []*export {
 	exports := map[string]*export{}
 	for i := range s.Families {
 		f := &s.Families[i]
-		for service, series := range byService(f.Series) {
+		for service, series := range byService(semconv.Of(f.Metric), f.Series) {
 			x := exports[service]
 			if x == nil {
 				x = e.newExport(service)
@@ -102,18 +101,31 @@ func sortedExports(exports map[string]*export) []*export {
 	return out
 }
 
-func byService(all []model.Series) map[string][]*model.Series {
+func byService(m *semconv.Metric, all []model.Series) map[string][]*model.Series {
 	out := map[string][]*model.Series{}
 	for i := range all {
-		service := ownService
-		for _, l := range all[i].Labels {
-			if l.Attr == model.AttrService {
-				service = l.Value
-			}
-		}
+		service := serviceOf(m, all[i].Labels)
 		out[service] = append(out[service], &all[i])
 	}
 	return out
+}
+
+// serviceOf finds whom a series is about. One that lacks the service of its metric is about a process that was not found, or
+// about several that a limit of series folded together.
+func serviceOf(m *semconv.Metric, labels []model.Label) string {
+	unknown := m.Has(model.AttrService)
+	for _, l := range labels {
+		switch {
+		case l.Attr == model.AttrService:
+			return l.Value
+		case l.Attr == model.AttrView && l.Value == model.ViewInterface.String():
+			unknown = false
+		}
+	}
+	if unknown {
+		return semconv.UnknownService
+	}
+	return ownService
 }
 
 func (e *metricEncoder) newExport(service string) *export {

@@ -135,8 +135,8 @@ func TestEveryMetricKeepsTheConventions(t *testing.T) {
 					c.Temporality, c.Histograms = temporality, histograms
 					stats := run(t, c, &snapshots{everything()}, silent())
 					got := r.received()
-					if want := (MetricsStats{Exports: 1, Requests: 2, Points: 2 * uint64(model.MetricCount)}); stats.Points != want.Points ||
-						stats.Requests != want.Requests || stats.Failed+stats.Rejected != 0 || len(got) != 2 {
+					if want := (MetricsStats{Exports: 1, Requests: 3, Points: 2 * uint64(model.MetricCount)}); stats.Points != want.Points ||
+						stats.Requests != want.Requests || stats.Failed+stats.Rejected != 0 || len(got) != 3 {
 						t.Errorf("%+v of %d resources, want %+v", stats, len(got), want)
 					}
 					for _, v := range registry.Metrics(got) {
@@ -156,7 +156,9 @@ func TestEachServiceIsAResourceOfItsOwn(t *testing.T) {
 		}}
 	}
 	run(t, metricsConfig(HTTPProtobuf, r.url), &snapshots{{Time: 2 * time.Hour, Families: []model.Family{
-		{Metric: model.MetricFlowIO, Series: []model.Series{of("shop"), of("cart"), {Value: 7}}},
+		{Metric: model.MetricFlowIO, Series: []model.Series{
+			of("shop"), of("cart"), {Value: 7}, {Value: 8, Labels: []model.Label{{Attr: model.AttrView, Value: "interface"}}},
+		}},
 		{Metric: model.MetricFlowPackets, Series: []model.Series{of("cart")}},
 		{Metric: model.MetricUndecodable, Series: []model.Series{{Value: 1}}},
 	}}}, silent())
@@ -184,7 +186,7 @@ func TestEachServiceIsAResourceOfItsOwn(t *testing.T) {
 	}
 	want := map[string][]string{
 		"cart": {"sonde.flow.io", "sonde.flow.packets"}, "shop": {"sonde.flow.io"},
-		"sonde": {"sonde.flow.io", "sonde.events.undecodable"},
+		"sonde": {"sonde.flow.io", "sonde.events.undecodable"}, "unknown_service": {"sonde.flow.io"},
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) || ids[""] {
 		t.Errorf("got %v of instances %v, want %v", got, ids, want)
@@ -342,7 +344,7 @@ func TestConsoleWritesALineOfJSONForEachService(t *testing.T) {
 		t.Errorf("type %q", m.Type())
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != 2 || m.Stats().Points != 2*uint64(model.MetricCount) {
+	if len(lines) != 3 || m.Stats().Points != 2*uint64(model.MetricCount) {
 		t.Fatalf("%d lines, %+v", len(lines), m.Stats())
 	}
 	for _, want := range []string{

@@ -35,6 +35,7 @@ import (
 	"sonde/agent/model"
 	"sonde/exporters/otlp"
 	"sonde/exporters/prometheus"
+	"sonde/exporters/semconv"
 	"sonde/testbed/otelcheck"
 )
 
@@ -220,7 +221,7 @@ func translated(t *testing.T, all []*metricpb.ResourceMetrics) map[string]point 
 		for _, m := range rm.ScopeMetrics[0].Metrics {
 			add := func(attributes []*commonpb.KeyValue, p point) {
 				labels := map[string]string{}
-				if service != "sonde" {
+				if service != semconv.Scope && service != semconv.UnknownService {
 					labels["service_name"] = service
 				}
 				for _, kv := range attributes {
