@@ -237,6 +237,9 @@ func (c *conn) argument(e *exchange, com byte, p []byte, f *protocol.Frame) {
 			return
 		}
 		st, use := c.read(query, false, !f.Whole)
+		if st.fields == nil {
+			st.fields = contextOf(p[:len(p)-len(query)])
+		}
 		e.statement = st
 		if use != "" {
 			e.database, e.switches = use, true

@@ -236,6 +236,7 @@ func FuzzSplit(f *testing.F) {
 func FuzzAny(f *testing.F) {
 	f.Add([]byte(login(capCompress, "joe", "")+compressed(0, query("SELECT 1"))), []byte(greeting("8.0.30")+packet(2, okBody(0, 2))+compressed(0, answer(okBody(1, 2)))), uint64(1))
 	f.Add([]byte(query("SELECT 1")+execute(1)+command(comStmtPrepare, "x")), []byte(answer(count(1), column("a"), eof(2), row("x"), eof(2))+answer(prepared(1, 2, 3))), uint64(2))
+	f.Add([]byte(login(capAttributes, "joe", "")+withAttributes("SELECT 1", "n", "7", "traceparent", "00", "b3", "null", "x", "")), []byte(greeting("8.0.30")+packet(2, okBody(0, 2))), uint64(3))
 	f.Fuzz(func(t *testing.T, client, server []byte, seed uint64) {
 		random := rand.New(rand.NewPCG(seed, 4))
 		o := observe(random.IntN(2) == 0, random.IntN(2) == 0)

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 
+	"sonde/agent/model"
 	"sonde/agent/protocol"
 	"sonde/agent/protocol/sql"
 )
@@ -150,7 +151,7 @@ func (c *conn) keepText(s *protocol.Screen, query []byte, prepared, cut bool) {
 }
 
 // keepAttributes keeps what tells how long the attributes before a query are: their number, types and names, and the lengths
-// of their values.
+// of their values. Of those that carry trace context it keeps the value too.
 func (c *conn) keepAttributes(s *protocol.Screen, p, query []byte) {
 	p = p[:len(p)-len(query)]
 	if len(p) == 0 {
@@ -162,13 +163,12 @@ func (c *conn) keepAttributes(s *protocol.Screen, p, query []byte) {
 	if s.Keep(p[:len(p)-len(rest)]); count == 0 || len(rest) <= nulls {
 		return
 	}
-	null, types := rest[:nulls], []byte(nil)
+	null, types, context := rest[:nulls], []byte(nil), []bool(nil)
 	names := rest
 	rest = rest[nulls+1:]
 	for range count {
-		types = append(types, rest[0])
-		n, behind, _ := lenenc(rest[2:])
-		rest = behind[n:]
+		kind, name, behind := attribute(rest)
+		types, context, rest = append(types, kind), append(context, isString(kind) && protocol.CarriesContext(name)), behind
 	}
 	s.Keep(names[:len(names)-len(rest)])
 	for i, kind := range types {
@@ -181,6 +181,9 @@ func (c *conn) keepAttributes(s *protocol.Screen, p, query []byte) {
 		}
 		if _, content, ok := lenenc(rest); ok && !isFixed(kind) {
 			s.Keep(rest[:len(rest)-len(content)])
+			if n := len(content) - len(behind); context[i] && n <= model.MaxField {
+				s.Keep(content[:n])
+			}
 		}
 		rest = behind
 	}
