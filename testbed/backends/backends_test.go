@@ -141,7 +141,7 @@ func TestPrometheusTellsWhatItScraped(t *testing.T) {
 		_, _ = io.WriteString(w, exposition)
 	}))
 	defer target.Close()
-	p, err := StartPrometheus(bin, t.TempDir(), []string{target.Listener.Addr().String()})
+	p, err := StartPrometheus(bin, t.TempDir(), ScrapeConfig{Targets: []string{target.Listener.Addr().String()}})
 	if err != nil {
 		t.Fatal(err)
 	}

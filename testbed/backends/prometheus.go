@@ -19,7 +19,13 @@ type RunningPrometheus struct {
 	URL string // "http://127.0.0.1:9090"
 }
 
-const prometheusConfig = `global: {scrape_interval: 1s, scrape_timeout: 1s}
+// ScrapeConfig says what a Prometheus scrapes, once a second.
+type ScrapeConfig struct {
+	Targets []string // "127.0.0.1:9464"
+	Native  bool     // native histograms, as Prometheus wants to be asked for them since 3.9; older ones refuse the key
+}
+
+const prometheusConfig = `global: {scrape_interval: 1s, scrape_timeout: 1s%s}
 storage: {exemplars: {max_exemplars: 10000}}
 scrape_configs:
   - job_name: sonde
@@ -35,15 +41,18 @@ func DebianPrometheus() (string, error) {
 	return bin, nil
 }
 
-// StartPrometheus starts the program in dir; it scrapes each of the targets ("127.0.0.1:9464") once a second and keeps
-// exemplars. Further flags are passed on.
-func StartPrometheus(bin, dir string, targets []string, flags ...string) (*RunningPrometheus, error) {
+// StartPrometheus starts the program in dir; it keeps exemplars. Further flags are passed on.
+func StartPrometheus(bin, dir string, c ScrapeConfig, flags ...string) (*RunningPrometheus, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
 	}
 	config := filepath.Join(dir, "prometheus.yaml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, prometheusConfig, strings.Join(targets, ", ")), 0o644); err != nil {
+	native := ""
+	if c.Native {
+		native = ", scrape_native_histograms: true"
+	}
+	if err := os.WriteFile(config, fmt.Appendf(nil, prometheusConfig, native, strings.Join(c.Targets, ", ")), 0o644); err != nil {
 		return nil, err
 	}
 	p := &RunningPrometheus{URL: "http://" + addr}
