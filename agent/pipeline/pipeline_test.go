@@ -142,3 +142,31 @@ func TestRequestsAreAnnotatedBeforeTheSinksGetThem(t *testing.T) {
 		t.Errorf("the sink got the route %q", got)
 	}
 }
+
+// tracer writes down its calls among those of a sink.
+type tracer struct{ sink *sink }
+
+func (t tracer) Begin(*model.Started) uint64 {
+	t.sink.calls = append(t.sink.calls, "begin")
+	return 7
+}
+func (t tracer) Use(*model.Use)     {}
+func (t tracer) Ended(uint64)       { t.sink.calls = append(t.sink.calls, "ended") }
+func (t tracer) Tick(time.Duration) {}
+func (t tracer) Finish(r *model.Request) {
+	t.sink.calls = append(t.sink.calls, "finish")
+	r.Span.SpanID[0] = byte(r.Begun)
+}
+
+func TestRequestsAreTracedBeforeTheSinksGetThem(t *testing.T) {
+	s := &sink{}
+	p := pipeline.New(conn.Default(), nobody, nameless, s)
+	p.Trace(tracer{s})
+	if err := p.Run(context.Background(), recorded{records()[:1], nil}); err != nil {
+		t.Fatal(err)
+	}
+	compare(t, s.calls, "begin", "finish", "request agent_stopped", "final flow", "ended")
+	if s.last.Span.SpanID[0] != 7 {
+		t.Errorf("span %+v", s.last.Span)
+	}
+}
