@@ -30,6 +30,7 @@ type Config struct {
 	Endpoint string
 	Timeout  time.Duration // from the sending of a batch to its answer
 	Packet   int           // bytes of a UDP packet at most
+	Methods  semconv.Methods
 	Queue    batch.Config
 	Resource semconv.Resource
 }

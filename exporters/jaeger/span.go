@@ -28,8 +28,8 @@ type encoder struct {
 	tags   []*jaeger.Tag
 }
 
-func newEncoder(clock func() model.Clock, protocol protocol) *encoder {
-	e := &encoder{clock: clock, out: thrift.NewTMemoryBuffer()}
+func newEncoder(methods semconv.Methods, clock func() model.Clock, protocol protocol) *encoder {
+	e := &encoder{clock: clock, walker: semconv.SpanWalker{Methods: methods}, out: thrift.NewTMemoryBuffer()}
 	e.to = protocol(e.out)
 	return e
 }
@@ -47,7 +47,7 @@ func (e *encoder) span(r *model.Request) *jaeger.Span {
 	s := &r.Span
 	high, low := traceID(s.TraceID)
 	clock := e.clock()
-	e.name = semconv.AppendSpanName(e.name[:0], r)
+	e.name = e.walker.Methods.AppendSpanName(e.name[:0], r)
 	span := &jaeger.Span{
 		TraceIdHigh: high, TraceIdLow: low, SpanId: spanID(s.SpanID), ParentSpanId: spanID(s.Parent),
 		OperationName: valid(string(e.name)), Flags: 1, // sampled: it is exported

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"sonde/exporters/batch"
@@ -35,6 +36,7 @@ type Config struct {
 	Endpoint string
 	Timeout  time.Duration // from the sending of a batch to its answer (OTEL_EXPORTER_OTLP_TIMEOUT)
 	Limits   Limits
+	Methods  semconv.Methods // of HTTP that are known (OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS)
 	Queue    batch.Config
 	Resource semconv.Resource
 
@@ -65,6 +67,9 @@ func (c *Config) Env(getenv func(string) string) error {
 	v.integer(0, &c.Limits.Attributes, "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT")
 	v.integer(0, &c.Limits.Links, "OTEL_SPAN_LINK_COUNT_LIMIT")
 	v.integer(0, &c.Limits.ValueLength, "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
+	if _, methods := v.first("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS"); methods != "" {
+		c.Methods = strings.Split(strings.ReplaceAll(methods, " ", ""), ",")
+	}
 	c.headers = map[string]string{}
 	for _, h := range v.pairs("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS") {
 		c.headers[http.CanonicalHeaderKey(h.Key)] = h.Value

@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -225,7 +226,8 @@ func TestEnvironmentSetsLimitsAndTimes(t *testing.T) {
 		"OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "7", "OTEL_ATTRIBUTE_COUNT_LIMIT": "9", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "0",
 		"OTEL_SPAN_LINK_COUNT_LIMIT": "3", "OTEL_EXPORTER_OTLP_TIMEOUT": "1500", "OTEL_BSP_MAX_QUEUE_SIZE": "11",
 		"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "12", "OTEL_BSP_SCHEDULE_DELAY": "13", "OTEL_BSP_EXPORT_TIMEOUT": "14",
-		"OTEL_RESOURCE_ATTRIBUTES": "a=b%20c,d=e", "OTEL_SERVICE_NAME": "capture", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc",
+		"OTEL_RESOURCE_ATTRIBUTES": "a=b%20c,d=e", "OTEL_SERVICE_NAME": "capture",
+		"OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS": "GET, PURGE", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "grpc",
 	}
 	c := Default()
 	if err := c.Env(func(name string) string { return variables[name] }); err != nil {
@@ -237,7 +239,7 @@ func TestEnvironmentSetsLimitsAndTimes(t *testing.T) {
 	want := Limits{Attributes: 7, Links: 3, ValueLength: 0}
 	q := c.Queue
 	if c.Limits != want || c.Timeout != 1500*time.Millisecond || c.Protocol != GRPC || q.Spans != 11 || q.BatchSpans != 11 ||
-		q.Delay != 13*time.Millisecond || q.Timeout != 14*time.Millisecond || len(c.Resource.Extra) != 3 || c.Resource.Extra[0].Value != "capture" || c.Resource.Extra[1].Value != "b c" {
+		q.Delay != 13*time.Millisecond || q.Timeout != 14*time.Millisecond || len(c.Resource.Extra) != 3 || c.Resource.Extra[0].Value != "capture" || c.Resource.Extra[1].Value != "b c" || !slices.Equal(c.Methods, []string{"GET", "PURGE"}) {
 		t.Errorf("%+v", c)
 	}
 }

@@ -23,7 +23,7 @@ func NewFile(c Config, out io.Writer, clock func() model.Clock, log *slog.Logger
 	if err := c.Queue.Validate(); err != nil {
 		return nil, err
 	}
-	t := &Traces{spans: encoder{limits: c.Limits, clock: clock}}
+	t := &Traces{spans: newEncoder(&c, clock)}
 	t.queue = batch.New(c.Queue, t.spans.append, &lineWriter{out: out, messages: newMessages(c.Resource)}, log)
 	return t, nil
 }

@@ -40,6 +40,10 @@ type encoder struct {
 	dropped uint32
 }
 
+func newEncoder(c *Config, clock func() model.Clock) encoder {
+	return encoder{limits: c.Limits, clock: clock, walker: semconv.SpanWalker{Methods: c.Methods}}
+}
+
 // append adds the span of r to b.
 func (e *encoder) append(b []byte, r *model.Request) []byte {
 	s := &r.Span
@@ -52,7 +56,7 @@ func (e *encoder) append(b []byte, r *model.Request) []byte {
 	if !s.Parent.IsZero() {
 		b = appendText(b, spanParent, s.Parent[:])
 	}
-	e.name = semconv.AppendSpanName(e.name[:0], r)
+	e.name = e.walker.Methods.AppendSpanName(e.name[:0], r)
 	b = appendText(b, spanName, validBytes(e.name))
 	b = appendVarint(b, spanKind, uint64(semconv.KindOf(r)))
 	clock := e.clock()

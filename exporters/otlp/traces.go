@@ -31,7 +31,7 @@ func NewTraces(c Config, clock func() model.Clock, log *slog.Logger) (*Traces, e
 	if err != nil {
 		return nil, err
 	}
-	t := &Traces{spans: encoder{limits: c.Limits, clock: clock}, client: client}
+	t := &Traces{spans: newEncoder(&c, clock), client: client}
 	t.queue = batch.New(c.Queue, t.spans.append, &sender{
 		client: client, timeout: c.Timeout, json: c.Protocol == HTTPJSON, messages: newMessages(c.Resource),
 	}, log)

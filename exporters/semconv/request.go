@@ -29,6 +29,8 @@ type Visitor interface {
 // What it passes on is fit to leave the process: values in a URL's query and credentials are replaced by "REDACTED", and
 // parsers keep no values of databases and messages.
 type Walker struct {
+	Methods Methods // that HTTP requests go by
+
 	v       Visitor
 	scratch []byte
 }

@@ -68,7 +68,10 @@ func messagingKind(r *model.Request) SpanKind {
 
 // AppendSpanName appends the name of r's span: of low cardinality, never the path of a URL. Text is as it was on the wire,
 // so it may be no UTF-8.
-func AppendSpanName(b []byte, r *model.Request) []byte {
+func AppendSpanName(b []byte, r *model.Request) []byte { return Methods(nil).AppendSpanName(b, r) }
+
+// AppendSpanName is the same where other methods are known.
+func (m Methods) AppendSpanName(b []byte, r *model.Request) []byte {
 	switch {
 	case r.RPC != nil:
 		if r.RPC.Method == "" || r.RPC.Status == rpcUnimplemented {
@@ -76,7 +79,7 @@ func AppendSpanName(b []byte, r *model.Request) []byte {
 		}
 		return append(b, r.RPC.Method...)
 	case r.HTTP != nil:
-		return appendHTTPName(b, r.HTTP)
+		return m.appendHTTPName(b, r.HTTP)
 	case r.DB != nil:
 		return appendDBName(b, r)
 	case r.Messaging != nil:
@@ -104,8 +107,8 @@ func appendTarget(b []byte, target string) []byte {
 }
 
 // appendHTTPName appends "{method} {route}", or the method alone. "HTTP" stands in for methods that are not known.
-func appendHTTPName(b []byte, h *model.HTTP) []byte {
-	if knownMethod(h.Method) {
+func (m Methods) appendHTTPName(b []byte, h *model.HTTP) []byte {
+	if m.known(h.Method) {
 		b = append(b, h.Method...)
 	} else {
 		b = append(b, "HTTP"...)

@@ -25,6 +25,8 @@ const (
 // place for on a span, and what is known of the exchange beside it. Like a Walker it is for one goroutine, and the zero
 // value is ready.
 type SpanWalker struct {
+	Methods Methods // that HTTP requests go by
+
 	walker  Walker
 	visited spanVisitor
 }
@@ -35,16 +37,35 @@ func (w *SpanWalker) Visit(r *model.Request, v Visitor) {
 	if r.HTTP != nil && r.RPC == nil && r.Role == model.RoleClient {
 		_, w.visited.client = urlPath(r.HTTP)
 	}
+	w.walker.Methods = w.Methods
 	w.walker.Visit(r, &w.visited)
 	w.visited = spanVisitor{}
 	if r.HTTP != nil && r.RPC == nil && r.Role == model.RoleServer && r.Client.Addr.IsValid() {
 		v.Addr(KeyClientAddress, r.Client.Addr.Addr())
 	}
-	if m := r.Messaging; m != nil && m.Operation == "" && m.API != "" {
-		v.String(KeyMessagingOp, m.API)
-	}
+	visitRequired(r, v)
 	visitExchange(r, v)
 }
+
+// visitRequired tells what a span must have and a request need not: "_OTHER" is a method that nothing is known of.
+func visitRequired(r *model.Request, v Visitor) {
+	switch {
+	case r.RPC != nil:
+		if r.RPC.Method == "" {
+			v.String(KeyRPCMethod, other)
+		}
+	case r.HTTP != nil:
+		if r.HTTP.Method == "" {
+			v.String(KeyMethod, other)
+		}
+	case r.Messaging != nil:
+		if r.Messaging.Operation == "" && r.Messaging.API != "" {
+			v.String(KeyMessagingOp, r.Messaging.API)
+		}
+	}
+}
+
+const other = "_OTHER"
 
 // visitExchange tells what no convention has a name for.
 func visitExchange(r *model.Request, v Visitor) {
@@ -88,7 +109,7 @@ func (s *spanVisitor) String(key, value string) {
 	case KeyRPCMethod:
 		if s.r.RPC.Status == rpcUnimplemented {
 			s.Visitor.String(KeyRPCMethodOriginal, value)
-			value = "_OTHER"
+			value = other
 		}
 	}
 	s.Visitor.String(key, value)

@@ -207,6 +207,8 @@ func TestSpanAttributesDifferFromThoseOfJSON(t *testing.T) {
 		{"client has no client", http(model.RoleClient), KeyClientAddress, ""},
 		{"method that does not exist", rpc, KeyRPCMethod, "_OTHER"},
 		{"its name", rpc, KeyRPCMethodOriginal, "made/up"},
+		{"method that was not seen", request(model.RoleServer, func(r *model.Request) { r.HTTP = &model.HTTP{Status: 200} }), KeyMethod, "_OTHER"},
+		{"gRPC method that was not seen", request(model.RoleServer, func(r *model.Request) { r.RPC = &model.RPC{Status: -1} }), KeyRPCMethod, "_OTHER"},
 		{"one message is no batch", one(1), KeyBatchCount, ""},
 		{"command without an operation goes by its name", one(1), KeyMessagingOp, "Fetch"},
 	} {
@@ -218,6 +220,22 @@ func TestSpanAttributesDifferFromThoseOfJSON(t *testing.T) {
 				t.Errorf("%s is %q, want %q", tt.key, got[tt.key], tt.want)
 			}
 		})
+	}
+}
+
+func TestKnownMethodsCanBeOthers(t *testing.T) {
+	r := request(model.RoleServer, func(r *model.Request) { r.HTTP = &model.HTTP{Method: "PURGE", Route: "/a"} })
+	for _, tt := range []struct {
+		methods         Methods
+		name, attribute string
+	}{
+		{nil, "HTTP /a", "_OTHER"}, {Methods{"GET", "PURGE"}, "PURGE /a", "PURGE"}, {Methods{}, "HTTP /a", "_OTHER"},
+	} {
+		got, w := collected{}, SpanWalker{Methods: tt.methods}
+		w.Visit(r, got)
+		if name := string(tt.methods.AppendSpanName(nil, r)); name != tt.name || got[KeyMethod] != tt.attribute {
+			t.Errorf("%v: %q, %q", tt.methods, name, got[KeyMethod])
+		}
 	}
 }
 

@@ -3,6 +3,7 @@
 package semconv
 
 import (
+	"slices"
 	"strings"
 
 	"sonde/agent/model"
@@ -37,7 +38,7 @@ func (w *Walker) http(r *model.Request, host authority) {
 }
 
 func (w *Walker) method(method string) {
-	if method == "" || knownMethod(method) {
+	if method == "" || w.Methods.known(method) {
 		w.text(KeyMethod, method)
 		return
 	}
@@ -45,8 +46,14 @@ func (w *Walker) method(method string) {
 	w.v.String(KeyMethodOriginal, method)
 }
 
-// knownMethod is the list of the conventions: RFC 9110, PATCH (RFC 5789) and QUERY. Methods are case-sensitive.
-func knownMethod(method string) bool {
+// Methods are the HTTP methods that go by their name; others are "_OTHER". nil is the list of the conventions: RFC 9110, PATCH
+// (RFC 5789) and QUERY. OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS puts another in its place. Methods are case-sensitive.
+type Methods []string
+
+func (m Methods) known(method string) bool {
+	if m != nil {
+		return slices.Contains(m, method)
+	}
 	switch method {
 	case "CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE":
 		return true
