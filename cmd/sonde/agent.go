@@ -18,6 +18,7 @@ import (
 	"sonde/agent/filter"
 	"sonde/agent/identity/process"
 	"sonde/agent/pipeline"
+	"sonde/agent/route"
 	"sonde/agent/source"
 	"sonde/agent/source/live"
 	"sonde/agent/source/recording"
@@ -156,19 +157,25 @@ func (k *capture) connect(config conn.Config, who *process.Actors, o captureOpti
 		}
 	}
 	k.pipeline = pipeline.New(config, identify, interfaceName, sinks...)
+	k.pipeline.Annotate(route.New(route.Default()))
 	if o.tracer != nil {
 		k.pipeline.Trace(o.tracer)
 	}
 }
 
-// run captures until ctx is done.
+// run captures until ctx is done, and takes the probes away.
 func (k *capture) run(ctx context.Context) error {
+	return errors.Join(k.observe(ctx), k.set.Close())
+}
+
+// observe captures until ctx is done. The counters of the probes can still be read afterwards.
+func (k *capture) observe(ctx context.Context) error {
 	stop := func() error { return nil }
 	if k.golang != nil {
 		stop = k.golang.run(ctx)
 	}
 	err := k.pipeline.Run(ctx, k.source)
-	return errors.Join(err, stop(), k.set.Close())
+	return errors.Join(err, stop())
 }
 
 func (c *captureFlags) parse(features *kernel.Features, scope filter.Scope) error {

@@ -11,6 +11,7 @@ import (
 
 	"sonde/agent/aggregate"
 	"sonde/agent/trace/sampling"
+	"sonde/agent/trace/selfexport"
 	"sonde/exporters/otlp"
 	"sonde/exporters/prometheus"
 )
@@ -106,6 +107,12 @@ func (f *exportFlags) aggregate() aggregate.Config {
 	if len(f.methods) > 0 {
 		c.KnownMethods = f.methods
 	}
+	return c
+}
+
+func (f *exportFlags) selfExport() selfexport.Config {
+	c := selfexport.Default()
+	c.Enabled = f.silence
 	return c
 }
 

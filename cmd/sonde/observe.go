@@ -153,7 +153,7 @@ func (f *observeFlags) tracer(e env) (*trace.Tracer, error) {
 	if !f.json() {
 		return nil, nil
 	}
-	return newTracer(propagators(e), nil)
+	return newTracer(propagators(e), nil, nil)
 }
 
 func (f *observeFlags) json() bool {

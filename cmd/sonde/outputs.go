@@ -29,13 +29,16 @@ type outputs struct {
 	tail    *sampling.Tail
 	named   []namedStats
 	metrics *otlp.Metrics
-	runs    []func(context.Context) error
-	closers []io.Closer
-	log     *slog.Logger
+
+	metricsKind string // as OpenTelemetry calls the type of the component
+	runs        []func(context.Context) error
+	closers     []io.Closer
+	log         *slog.Logger
 }
 
 type namedStats struct {
-	name  string
+	name  string // short
+	kind  string // as OpenTelemetry calls the type of the component
 	stats func() batch.Stats
 }
 
@@ -72,14 +75,14 @@ func (f *exportFlags) openSpans(o *outputs, e env, now func() model.Clock) error
 		if err != nil {
 			return fmt.Errorf("export spans as OTLP: %w", err)
 		}
-		o.add("otlp", x)
+		o.add("otlp", otlpKind(f.spans.Protocol, "span"), x)
 	}
 	if f.to.traceConsole {
 		x, err := otlp.NewFile(f.spans, e.stdout, now, o.log)
 		if err != nil {
 			return fmt.Errorf("write spans to the console: %w", err)
 		}
-		o.add("console", x)
+		o.add("console", "console_span_exporter", x)
 	}
 	if f.tracesFile == "" {
 		return nil
@@ -93,7 +96,7 @@ func (f *exportFlags) openSpans(o *outputs, e env, now func() model.Clock) error
 	if err != nil {
 		return fmt.Errorf("write spans to %s: %w", f.tracesFile, err)
 	}
-	o.add("file", x)
+	o.add("file", "file_span_exporter", x)
 	return nil
 }
 
@@ -103,8 +106,10 @@ func (f *exportFlags) openMetrics(o *outputs, e env, agg *aggregate.Aggregator, 
 	case f.to.metricOTLP && f.to.metricConsole:
 		return usageError{errors.New("metrics go to otlp or to the console, not to both")}
 	case f.to.metricOTLP:
+		o.metricsKind = otlpKind(f.points.Protocol, "metric")
 		o.metrics, err = otlp.NewMetrics(f.points, agg, now, o.log)
 	case f.to.metricConsole:
+		o.metricsKind = "console_metric_exporter"
 		o.metrics, err = otlp.NewConsoleMetrics(f.points, e.stdout, agg, now, o.log)
 	default:
 		return nil
@@ -125,9 +130,15 @@ func (o *outputs) String() string {
 	return or(strings.Join(names, ","), "none")
 }
 
-func (o *outputs) add(name string, x spanExporter) {
+// otlpKind is the value of otel.component.type.
+func otlpKind(p otlp.Protocol, signal string) string {
+	transport := map[otlp.Protocol]string{otlp.GRPC: "grpc", otlp.HTTPProtobuf: "http", otlp.HTTPJSON: "http_json"}[p]
+	return "otlp_" + transport + "_" + signal + "_exporter"
+}
+
+func (o *outputs) add(name, kind string, x spanExporter) {
 	o.spans = append(o.spans, x)
-	o.named = append(o.named, namedStats{name, x.Stats})
+	o.named = append(o.named, namedStats{name, kind, x.Stats})
 	o.runs = append(o.runs, x.Run)
 }
 

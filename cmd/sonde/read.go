@@ -22,6 +22,7 @@ import (
 	"sonde/agent/conn"
 	"sonde/agent/model"
 	"sonde/agent/pipeline"
+	"sonde/agent/route"
 	"sonde/agent/source"
 	"sonde/agent/source/pcap"
 	"sonde/agent/source/recording"
@@ -126,6 +127,7 @@ func (r *readFile) openRecording(in io.Reader, c *clock) error {
 func (r *readFile) run(ctx context.Context, sinks ...pipeline.Sink) (conn.Stats, error) {
 	r.began = time.Now()
 	p := pipeline.New(r.config, r.identify, r.interfaceName, sinks...)
+	p.Annotate(route.New(route.Default()))
 	if r.tracer != nil {
 		p.Trace(r.tracer)
 	}

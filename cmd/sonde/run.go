@@ -16,6 +16,7 @@ import (
 	"sonde/agent/filter"
 	"sonde/agent/model"
 	"sonde/agent/trace"
+	"sonde/agent/trace/selfexport"
 	"sonde/exporters/prometheus"
 	"sonde/probes"
 )
@@ -66,7 +67,8 @@ func (f *runFlags) run(ctx context.Context, e env) error {
 		debug.SetMemoryLimit(memoryLimit)
 	}
 	f.log = slog.New(slog.NewTextHandler(e.stderr, nil))
-	tracer, err := f.tracer()
+	exporting := selfexport.New(f.export.selfExport())
+	tracer, err := f.tracer(exporting)
 	if err != nil {
 		return err
 	}
@@ -88,11 +90,11 @@ func (f *runFlags) run(ctx context.Context, e env) error {
 		exporter.SetReady(true)
 		f.log.Info("ready", "state", readiness(k), "metrics", metricsURL(ln), "spans", out.String())
 	}
-	k, err = f.capture.start(options, &metricsSink{Aggregator: agg, self: self}, out.tail)
+	k, err = f.capture.start(options, &metricsSink{Aggregator: agg, self: self}, selfExportSink{exporting}, out.tail)
 	if err != nil {
 		return errors.Join(err, closeListener(ln), out.close())
 	}
-	self.attach(k, out)
+	self.attach(k, out, tracer, exporting)
 	if ln != nil {
 		ln = ownListener{ln, k.set}
 	}
@@ -100,11 +102,11 @@ func (f *runFlags) run(ctx context.Context, e env) error {
 }
 
 // tracer is made where spans go out.
-func (f *runFlags) tracer() (*trace.Tracer, error) {
+func (f *runFlags) tracer(exporting *selfexport.Detector) (*trace.Tracer, error) {
 	if !f.export.spansWanted() {
 		return nil, nil
 	}
-	return newTracer(f.export.propagates, f.export.head)
+	return newTracer(f.export.propagates, f.export.head, exporting.Traces)
 }
 
 // listen opens the address for scrapes, nil when metrics are not for Prometheus.
@@ -150,7 +152,7 @@ func (f *runFlags) serve(ctx context.Context, k *capture, exporter *prometheus.E
 		}
 	}()
 	stop := out.run()
-	err := k.pipeline.Run(ctx, k.source)
+	err := k.observe(ctx)
 	cancel()
 	serr := <-served
 	stop()
@@ -162,6 +164,18 @@ func (f *runFlags) serve(ctx context.Context, k *capture, exporter *prometheus.E
 	}
 	return errors.Join(err, serr, k.set.Close()) // last: the last snapshot reads the maps
 }
+
+// selfExportSink shows requests to the detector of processes that export telemetry of their own.
+type selfExportSink struct{ *selfexport.Detector }
+
+// Request implements pipeline.Sink.
+func (s selfExportSink) Request(r *model.Request) { s.Seen(r) }
+
+// Flow implements pipeline.Sink.
+func (s selfExportSink) Flow(*model.Flow, model.FlowDelta) {}
+
+// Lost implements pipeline.Sink.
+func (s selfExportSink) Lost(*model.Loss) {}
 
 // metricsSink feeds the aggregator, and keeps the counts that are the agent's own.
 type metricsSink struct {

@@ -9,22 +9,28 @@ import (
 
 	"sonde/agent/aggregate"
 	"sonde/agent/model"
+	"sonde/agent/trace"
+	"sonde/agent/trace/selfexport"
+	"sonde/exporters/batch"
 	"sonde/probes/event"
 )
 
 // selfSource tells how the agent itself is doing. Safe for concurrent use.
 type selfSource struct {
-	mu    sync.Mutex
-	k     *capture // nil until the probes are attached
-	out   *outputs
-	lost  map[model.Role]uint64
-	drops map[string]uint64
+	mu  sync.Mutex
+	k   *capture // nil until the probes are attached
+	out *outputs
+
+	tracer    *trace.Tracer // nil when nobody traces
+	exporting *selfexport.Detector
+	lost      map[model.Role]uint64
+	drops     map[string]uint64
 }
 
-func (s *selfSource) attach(k *capture, out *outputs) {
+func (s *selfSource) attach(k *capture, out *outputs, tracer *trace.Tracer, exporting *selfexport.Detector) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.k, s.out = k, out
+	s.k, s.out, s.tracer, s.exporting = k, out, tracer, exporting
 }
 
 // Self implements aggregate.SelfSource.
@@ -52,12 +58,22 @@ func (s *selfSource) Self() aggregate.Self {
 func (s *selfSource) exporters(self *aggregate.Self) {
 	for _, n := range s.out.named {
 		st := n.stats()
+		x := aggregate.Exporter{Type: n.kind, Exported: st.Exported, Failed: map[string]uint64{}}
+		for reason, dropped := range st.Dropped {
+			x.Failed[batch.Reason(reason).String()] = dropped
+		}
+		self.Exporters = append(self.Exporters, x)
 		q := aggregate.Queue{Name: "spans_" + n.name, Depth: uint64(st.Queued), Capacity: uint64(st.Capacity)}
 		for _, dropped := range st.Dropped {
 			q.Dropped += dropped
 		}
 		self.Queues = append(self.Queues, q)
 		self.MemoryBytes[q.Name] = uint64(st.QueuedBytes)
+	}
+	if m := s.out.metrics; m != nil {
+		st := m.Stats()
+		self.Exporters = append(self.Exporters, aggregate.Exporter{Type: s.out.metricsKind, Exported: st.Points,
+			Failed: map[string]uint64{"rejected": st.Rejected, "failed": st.Failed}})
 	}
 	if t := s.out.tail.Counts(); t.Traces > 0 || t.Bytes > 0 {
 		self.MemoryBytes["spans_tail"] = uint64(t.Bytes)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sonde/agent/model"
 	"sonde/agent/trace"
 	"sonde/agent/trace/propagation"
 )
@@ -39,14 +40,14 @@ func (f causesFlag) wanted(auto bool) (bool, error) {
 }
 
 // newTracer makes the tracer of a command. propagators are those of OTEL_PROPAGATORS, nil for all; sampler may be nil, then
-// every span is sampled.
-func newTracer(propagators []string, sampler trace.Sampler) (*trace.Tracer, error) {
+// every span is sampled; silenced may be nil, then no process exports its own.
+func newTracer(propagators []string, sampler trace.Sampler, silenced func(*model.Process) bool) (*trace.Tracer, error) {
 	c := trace.Default()
 	extractor, err := propagation.New(propagators)
 	if err != nil {
 		return nil, usageError{fmt.Errorf("OTEL_PROPAGATORS: %w", err)}
 	}
-	c.Extractor, c.Sampler = extractor, sampler
+	c.Extractor, c.Sampler, c.Silenced = extractor, sampler, silenced
 	return trace.New(c), nil
 }
 
