@@ -5,7 +5,7 @@ package otlp
 import (
 	"errors"
 	"fmt"
-	"strconv"
+	"net/http"
 	"strings"
 	"time"
 
@@ -49,6 +49,8 @@ type MetricsConfig struct {
 
 	// defaultEndpoint: the clients' own default is TLS, the specification's is not.
 	defaultEndpoint bool
+	// headers of the environment, nil when that was not read. To name sonde in them they have to be set all.
+	headers map[string]string
 }
 
 // DefaultMetrics returns the specification's settings.
@@ -62,47 +64,35 @@ func DefaultMetrics() MetricsConfig {
 
 // Env applies the variables of OpenTelemetry that are about metrics. Every mistake is reported, not the first alone.
 func (c *MetricsConfig) Env(getenv func(string) string) error {
-	if v := firstOf(getenv, "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"); v != "" {
-		c.Protocol = Protocol(v)
+	v := variables{getenv: getenv}
+	if _, protocol := v.first("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"); protocol != "" {
+		c.Protocol = Protocol(protocol)
 	}
-	if v := getenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"); v != "" {
-		c.Temporality = Temporality(strings.ToLower(v))
+	c.defaultEndpoint = !v.endpoint(c.Protocol, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+	if temporality := getenv("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"); temporality != "" {
+		c.Temporality = Temporality(strings.ToLower(temporality))
 	}
-	if v := getenv("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"); v != "" {
-		c.Histograms = HistogramAggregation(strings.ToLower(v))
+	if histograms := getenv("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"); histograms != "" {
+		c.Histograms = HistogramAggregation(strings.ToLower(histograms))
 	}
-	c.defaultEndpoint = firstOf(getenv, "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT") == ""
-	var errs []error
-	milliseconds := func(to *time.Duration, names ...string) {
-		v := firstOf(getenv, names...)
-		if v == "" {
-			return
-		}
-		n, err := strconv.ParseUint(v, 10, 31)
-		if err != nil || n == 0 {
-			errs = append(errs, fmt.Errorf("%s=%q is no number of milliseconds above 0", names[len(names)-1], v))
-			return
-		}
-		*to = time.Duration(n) * time.Millisecond
+	v.milliseconds(&c.Timeout, "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
+	v.milliseconds(&c.Interval, "OTEL_METRIC_EXPORT_INTERVAL")
+	v.milliseconds(&c.ExportTimeout, "OTEL_METRIC_EXPORT_TIMEOUT")
+	c.headers = map[string]string{}
+	for _, h := range v.pairs("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS") {
+		c.headers[http.CanonicalHeaderKey(h.Key)] = h.Value
 	}
-	milliseconds(&c.Timeout, "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT")
-	milliseconds(&c.Interval, "OTEL_METRIC_EXPORT_INTERVAL")
-	milliseconds(&c.ExportTimeout, "OTEL_METRIC_EXPORT_TIMEOUT")
-	extra, err := semconv.ParsePairs(getenv("OTEL_RESOURCE_ATTRIBUTES"))
-	if err != nil {
-		errs = append(errs, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err))
+	if name := getenv("OTEL_SERVICE_NAME"); name != "" { // of what is not observed: observed processes have names of their own
+		c.Resource.Extra = append(c.Resource.Extra, semconv.Pair{Key: semconv.KeyServiceName, Value: name})
 	}
-	c.Resource.Extra = append(c.Resource.Extra, extra...)
-	return errors.Join(errs...)
+	c.Resource.Extra = append(c.Resource.Extra, v.pairs("OTEL_RESOURCE_ATTRIBUTES")...)
+	return errors.Join(v.errs...)
 }
 
-func firstOf(getenv func(string) string, names ...string) string {
-	for _, name := range names {
-		if v := getenv(name); v != "" {
-			return v
-		}
-	}
-	return ""
+func (v *variables) milliseconds(to *time.Duration, names ...string) {
+	n := int(*to / time.Millisecond)
+	v.integer(1, &n, names...)
+	*to = time.Duration(n) * time.Millisecond
 }
 
 // Validate reports settings that cannot work.

@@ -145,7 +145,11 @@ func (e *metricEncoder) newExport(service string) *export {
 // resource describes a service on this machine. Series are no finer than that: they add up its processes.
 func (e *metricEncoder) resource(service string) *resource.Resource {
 	var attrs resourceAttributesOf
-	e.cfg.Resource.Visit(&model.Process{ServiceName: service}, &attrs)
+	p := &model.Process{ServiceName: service}
+	if service == semconv.UnknownService {
+		p.ServiceName = "" // the user may name it (OTEL_SERVICE_NAME)
+	}
+	e.cfg.Resource.Visit(p, &attrs)
 	if service == ownService && e.cfg.Resource.Version != "" {
 		attrs.String("service.version", e.cfg.Resource.Version)
 	}

@@ -5,6 +5,7 @@ package otlp
 import (
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -54,8 +55,29 @@ func TestMetricsAreCompressedAndAuthorizedByTheEnvironment(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_ENDPOINT": strings.TrimSuffix(r.url, "/v1/metrics"), "OTEL_EXPORTER_OTLP_METRICS_COMPRESSION": "gzip",
 		"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20secret",
 	}), &snapshots{one(1)}, silent())
+	if h := r.headers[0].Get("User-Agent"); !strings.HasPrefix(h, "sonde/1.2.3 OTel-OTLP-Exporter-Go/") {
+		t.Errorf("user agent %q", h)
+	}
 	if s.Points != 1 || len(r.headers) != 1 || r.headers[0].Get("Content-Encoding") != "gzip" || r.headers[0].Get("Authorization") != "Bearer secret" {
 		t.Errorf("%+v, headers %v", s, r.headers)
+	}
+}
+
+func TestServiceNameOfTheEnvironmentIsForWhatIsNotObserved(t *testing.T) {
+	r := receiveMetrics(t, HTTPProtobuf, nil)
+	c := metricsFromEnvironment(t, map[string]string{"OTEL_SERVICE_NAME": "strangers"})
+	c.Endpoint = r.url
+	run(t, c, &snapshots{everything()}, silent()) // with overflow series, which are of nobody
+	var got []string
+	for _, rm := range r.received() {
+		for _, kv := range rm.Resource.Attributes {
+			if kv.Key == "service.name" {
+				got = append(got, kv.Value.GetStringValue())
+			}
+		}
+	}
+	if !slices.Equal(got, []string{"cart", "sonde", "strangers"}) {
+		t.Errorf("services %q", got)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"regexp"
 	"strconv"
 	"sync"
@@ -100,6 +101,11 @@ func newMetricClient(c *MetricsConfig) (sdkmetric.Exporter, error) {
 		options = append(options, otlpmetrichttp.WithEndpointURL(c.Endpoint))
 	case c.defaultEndpoint:
 		options = append(options, otlpmetrichttp.WithEndpointURL(defaultMetricsHTTP))
+	}
+	if c.headers != nil {
+		headers := map[string]string{"User-Agent": userAgent(c.Resource.Version)}
+		maps.Copy(headers, c.headers)
+		options = append(options, otlpmetrichttp.WithHeaders(headers))
 	}
 	return otlpmetrichttp.New(context.Background(), options...)
 }
