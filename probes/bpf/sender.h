@@ -56,21 +56,23 @@ static __noinline int tell_sender(struct segment *s, struct sock_state *st, stru
 }
 
 /*
- * Tells who sends the segment where that may have changed: at a turn, and in protocols that do not take turns at each write.
- * A sender that is not known is told too, as thread 0. Returns 1 when the record found the ring full: then the segment is
- * to count as lost, or the one told before would be taken for its sender.
+ * Tells who sends the segment where that may have changed: at a turn, and at each write where more than one may come before
+ * an answer. A sender that is not known is told too, as thread 0. Returns 1 when the record found the ring full: then the
+ * segment is to count as lost, or the one told before would be taken for its sender.
  */
 static __always_inline int sender_lost(struct segment *s, struct sock_state *st, struct bpf_tcp_sock *tp)
 {
-	int turn = s->flags & SEGMENT_TURN, begins = turn || st->write_ended;
+	struct direction *d = &st->dir[DIR_SENT];
+	int begins = (s->flags & SEGMENT_TURN) || st->write_ended;
 
 	if (st->flags & SOCK_TLS)
 		return 0;
-	if (st->flags & SOCK_OWN_WAY) {
-		st->write_ended = !!(s->tcp_flags & TCP_FLAG_PSH);
-		return begins && tell_sender(s, st, tp);
+	st->write_ended = !!(s->tcp_flags & TCP_FLAG_PSH);
+	if (!(st->flags & SOCK_OWN_WAY)) {
+		if (!d->left || (d->guess != GUESS_REQUEST && !(s->flags & SEGMENT_TURN)))
+			return 0;
 	}
-	return turn && st->dir[DIR_SENT].left && tell_sender(s, st, tp);
+	return begins && tell_sender(s, st, tp);
 }
 
 #endif

@@ -63,14 +63,18 @@ static __always_inline u64 current_g(void)
 	return g;
 }
 
+/*
+ * In a Go program whose goroutine is not seen, nobody: a thread there works for many. So it is for a moment in memory that
+ * is not there, and always on arm64.
+ */
 static __always_inline void user_current(struct user *u)
 {
 	u32 tgid;
 
 	user_thread(u);
 	tgid = u->pid_tgid >> 32;
-	if (bpf_map_lookup_elem(&go_programs, &tgid))
-		user_goroutine(u, current_g());
+	if (bpf_map_lookup_elem(&go_programs, &tgid) && !user_goroutine(u, current_g()))
+		u->pid_tgid = u->start = 0;
 }
 
 /*
