@@ -14,7 +14,7 @@ import (
 
 func httpBetween(role model.Role, status int) model.Request {
 	r := request(role, model.ProtocolHTTP)
-	r.HTTP = &model.HTTP{Version: "1.1", Method: "GET", Scheme: "http", Host: "api.example", Status: status}
+	r.HTTP = &model.HTTP{Version: "1.1", Method: "GET", Scheme: "http", Host: "api.example", Status: status, Route: "/a"}
 	return r
 }
 
@@ -223,6 +223,9 @@ func TestExemplarsAreExportedSpans(t *testing.T) {
 	feed(11*time.Second, time.Hour, kept)
 	feed(11*time.Second, time.Millisecond, span(1, 1))
 	feed(11*time.Second+time.Millisecond, 2*time.Millisecond, span(1, 2)) // within the same second
+	if got := family(a.Snapshot(), model.MetricHTTPServerDuration)[0].Histogram.Exemplars[0].SpanID; got != (model.SpanID{1}) {
+		t.Errorf("exemplar %s, want the first of its second", got)
+	}
 	feed(12*time.Second, 5*time.Millisecond, span(1, 3))
 	s := a.Snapshot()
 	want := []model.Exemplar{

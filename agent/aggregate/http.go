@@ -93,8 +93,8 @@ func (c *recentHTTP) fits(a *Aggregator, r *model.Request) bool {
 	if r.Outcome > model.OutcomeError || int(k.status) != h.Status || k.status == 0 || k.reason != "" {
 		return false
 	}
-	if k.method == 0 || a.methods[k.method] != h.Method || k.version == 0 || versions[k.version] != h.Version {
-		return false // index 0 stands for several values
+	if k.method == 0 || a.methods[k.method] != h.Method || versions[k.version] != h.Version {
+		return false // method 0 stands for several
 	}
 	if c.scheme == 0 || schemes[c.scheme] != h.Scheme {
 		return false
