@@ -71,6 +71,8 @@ type process struct {
 	actors     int
 	goroutines bool
 
+	serving int // actors that have served
+
 	live  int           // requests that are being served
 	alone time.Duration // since when not more than one has been
 
@@ -90,6 +92,8 @@ type process struct {
 type family struct {
 	good   int
 	broken bool
+
+	sends, strays int // calls of threads while they served, and signs that those may be for requests of others; see stray
 }
 
 // isAlone tells whether a live request has been the only one since its beginning.
@@ -236,10 +240,16 @@ func (t *Tracer) serve(r *request, a *actor, from time.Duration) {
 	if r.carries && !r.indexed && r.pid != 0 {
 		t.indexTrace(r)
 	}
-	a.served = true
 	p := a.proc
+	if !a.served {
+		a.served = true
+		p.serving++
+	}
 	if p.live++; p.live == 1 {
 		p.alone = from
+	}
+	if a.key.goroutine == 0 && p.serving > 1 && a.live.first != r {
+		p.answers.strays++
 	}
 }
 

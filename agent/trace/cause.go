@@ -37,6 +37,7 @@ func (t *Tracer) cause(a *actor, at time.Duration) (*request, model.Evidence) {
 	}
 	s, n := a.serving(at)
 	if n == 0 {
+		a.stray()
 		return t.ancestor(a, at)
 	}
 	r := s.of.get()
@@ -46,11 +47,27 @@ func (t *Tracer) cause(a *actor, at time.Duration) (*request, model.Evidence) {
 	case r == nil:
 	case a.key.goroutine != 0:
 		return r, model.EvidenceGoroutine
-	case t.proven(&s, &a.proc.answers):
-		return r, model.EvidenceThread
+	default:
+		a.proc.answers.sends++
+		if t.proven(&s, &a.proc.answers) {
+			return r, model.EvidenceThread
+		}
 	}
 	return nil, 0
 }
+
+// stray counts what a serving thread sends while others serve and it does not. With several requests that are served by one of
+// several threads, that is how event loops look to which a call goes because its connection belongs to them, whoever makes
+// it; then what they send while they serve one request may be for another as well. A single loop is no such. Threads that stay
+// with their requests do so when they have something left to do after their answer.
+func (a *actor) stray() {
+	if a.served && a.key.goroutine == 0 && a.proc.live > 0 {
+		a.proc.answers.strays++
+	}
+}
+
+// fewStrays is the share of such signs, one for so many calls, beyond which threads are no evidence.
+const fewStrays = 16
 
 // ancestor returns the request that an actor was started for.
 func (t *Tracer) ancestor(a *actor, at time.Duration) (*request, model.Evidence) {
@@ -101,7 +118,7 @@ func (t *Tracer) proven(s *stint, f *family) bool {
 	switch {
 	case s.alone:
 		return true
-	case f.broken:
+	case f.broken || f.strays*fewStrays > f.sends:
 		t.stats.Shared++
 	case f.good >= t.config.Proof:
 		return true

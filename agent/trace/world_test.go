@@ -22,12 +22,13 @@ const (
 	fan                     // a thread for each call, started for it
 	executor                // calls are made by a pool of threads, which serving threads start
 	migrating               // work goes on in whatever thread is free
+	loops                   // several threads, each for its connections: a call goes out where its connection belongs
 	goroutines              // one for each connection; calls by itself, a write loop or a goroutine started for it
 	goPool                  // calls are made by a pool of goroutines, which serving ones start
 	styles
 )
 
-var styleNames = [styles]string{"threads", "loop", "fan", "executor", "migrating", "goroutines", "goroutine pool"}
+var styleNames = [styles]string{"threads", "loop", "fan", "executor", "migrating", "loops", "goroutines", "goroutine pool"}
 
 // world is services that call each other, with the truth about who calls for whom.
 type world struct {
@@ -176,6 +177,8 @@ func (w *world) accept(x *work) {
 		x.actor = model.Actor{PID: p.pid, TID: 1}
 	case migrating:
 		x.actor = model.Actor{PID: p.pid, TID: 1 + w.rng.Uint32N(4)}
+	case loops:
+		x.actor = model.Actor{PID: p.pid, TID: 1 + uint32(x.on.server/2%8)}
 	default:
 		if n := len(p.idle); n > 0 {
 			x.actor, p.idle = p.idle[n-1], p.idle[:n-1]
@@ -232,6 +235,8 @@ func (w *world) send(x *work, c *pending) {
 	switch p.style {
 	case migrating:
 		by = model.Actor{PID: p.pid, TID: 1 + w.rng.Uint32N(4)}
+	case loops:
+		by = model.Actor{PID: p.pid, TID: 1 + uint32(c.on.client/2%8)}
 	case fan:
 		by = p.thread()
 		by.Started, by.Creator = w.now, x.actor.TID
@@ -358,8 +363,11 @@ func TestNoParentIsWrong(t *testing.T) {
 	var edges, found [styles]int
 	for seed := range uint64(200) {
 		steps, concurrent := 4000, 200
-		if seed%50 == 0 {
+		switch {
+		case seed%50 == 0:
 			steps, concurrent = 40_000, 1+int(seed)
+		case seed%4 == 0:
+			concurrent = 1 + int(seed)/2
 		}
 		w := newWorld(seed, trace.Default())
 		for n := 0; w.step(concurrent, n < steps); n++ {
