@@ -378,7 +378,7 @@ func TestEndpointsMayLeaveOutWhatIsUsual(t *testing.T) {
 }
 
 func TestListsAreJSON(t *testing.T) {
-	e := newEncoder(nil, testClock, binaryProtocol)
+	e := newEncoder(&Config{}, testClock, binaryProtocol)
 	e.Strings("k", []string{"a", `"`})
 	var got []string
 	if err := json.Unmarshal([]byte(e.tags[0].GetVStr()), &got); err != nil || got[1] != `"` {

@@ -20,16 +20,19 @@ import (
 // encoder appends spans in one of Thrift's protocols. A struct has the same bytes alone and in a list, so batches are put
 // together from them later. It is for one goroutine.
 type encoder struct {
-	clock  func() model.Clock
-	walker semconv.SpanWalker
-	out    *thrift.TMemoryBuffer
-	to     thrift.TProtocol
-	name   []byte
-	tags   []*jaeger.Tag
+	clock   func() model.Clock
+	version string // of sonde
+	walker  semconv.SpanWalker
+	out     *thrift.TMemoryBuffer
+	to      thrift.TProtocol
+	name    []byte
+	tags    []*jaeger.Tag
 }
 
-func newEncoder(methods semconv.Methods, clock func() model.Clock, protocol protocol) *encoder {
-	e := &encoder{clock: clock, walker: semconv.SpanWalker{Methods: methods}, out: thrift.NewTMemoryBuffer()}
+func newEncoder(c *Config, clock func() model.Clock, protocol protocol) *encoder {
+	e := &encoder{
+		clock: clock, version: c.Resource.Version, walker: semconv.SpanWalker{Methods: c.Methods}, out: thrift.NewTMemoryBuffer(),
+	}
 	e.to = protocol(e.out)
 	return e
 }
@@ -76,6 +79,9 @@ func (e *encoder) status(r *model.Request) {
 		e.String("w3c.tracestate", r.Span.State)
 	}
 	e.String("otel.scope.name", semconv.Scope)
+	if e.version != "" {
+		e.String("otel.scope.version", e.version)
+	}
 }
 
 // references tells the parent and, of another kind, the contexts of messages.

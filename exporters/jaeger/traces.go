@@ -28,10 +28,10 @@ func NewTraces(c Config, clock func() model.Clock, log *slog.Logger) (*Traces, e
 	}
 	if target.Scheme == "udp" {
 		p := newPackets(&c, target.Host)
-		return &Traces{batch.New(c.Queue, newEncoder(c.Methods, clock, compactProtocol).append, p, log), p.close}, nil
+		return &Traces{batch.New(c.Queue, newEncoder(&c, clock, compactProtocol).append, p, log), p.close}, nil
 	}
 	p := newPoster(&c, target)
-	return &Traces{batch.New(c.Queue, newEncoder(c.Methods, clock, binaryProtocol).append, p, log), p.client.CloseIdleConnections}, nil
+	return &Traces{batch.New(c.Queue, newEncoder(&c, clock, binaryProtocol).append, p, log), p.client.CloseIdleConnections}, nil
 }
 
 // Request exports r's span, if it is to be.

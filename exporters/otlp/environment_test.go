@@ -263,3 +263,19 @@ func TestEnvironmentWithMistakesNamesEach(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestDefaultReceiverOfSpansNeedsNoTLS(t *testing.T) {
+	for protocol, address := range map[Protocol]string{GRPC: "127.0.0.1:4317", HTTPProtobuf: "127.0.0.1:4318"} {
+		ln, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Skip(err) // another receiver is there
+		}
+		_ = ln.Close()
+		recv := listenAt(t, protocol, address)
+		e := start(t, fromEnvironment(t, map[string]string{"OTEL_EXPORTER_OTLP_PROTOCOL": string(protocol)}))
+		e.Request(spanRequest(1, nil))
+		if s := e.shutdown(); s.Exported != 1 || len(recv.received()) != 1 {
+			t.Errorf("%s: %+v", protocol, s)
+		}
+	}
+}
