@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	coltracepb "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -74,8 +75,8 @@ func idsInBase64(t *testing.T, v any) any {
 	return v
 }
 
-// exportFile writes requests and returns the lines.
-func exportFile(t *testing.T, c Config, out io.Writer, requests ...*model.Request) batch.Stats {
+// exportFile writes requests, with a pause in the middle of them.
+func exportFile(t *testing.T, c Config, pause time.Duration, out io.Writer, requests ...*model.Request) batch.Stats {
 	t.Helper()
 	f, err := NewFile(c, out, testClock, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -84,7 +85,10 @@ func exportFile(t *testing.T, c Config, out io.Writer, requests ...*model.Reques
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- f.Run(ctx) }()
-	for _, r := range requests {
+	for i, r := range requests {
+		if i == len(requests)/2 {
+			time.Sleep(pause)
+		}
 		f.Request(r)
 	}
 	cancel()
@@ -99,7 +103,7 @@ func TestFileHoldsWhatAReceiverGets(t *testing.T) {
 	requests[0].Span.Links = []model.SpanContext{{TraceID: model.TraceID{1}, SpanID: model.SpanID{2}}}
 	requests[0].Span.Parent = model.SpanID{7}
 	var out bytes.Buffer
-	if s := exportFile(t, testConfig("", ""), &out, requests...); s.Exported != uint64(len(requests)) {
+	if s := exportFile(t, testConfig("", ""), 0, &out, requests...); s.Exported != uint64(len(requests)) {
 		t.Fatalf("%+v", s)
 	}
 	if n := bytes.Count(out.Bytes(), []byte("\n")); n != 1 {
@@ -127,8 +131,8 @@ func TestFileIsTheSameEveryTime(t *testing.T) {
 		}))
 	}
 	var first, second bytes.Buffer
-	s := exportFile(t, c, &first, requests...)
-	exportFile(t, c, &second, requests...)
+	s := exportFile(t, c, 0, &first, requests...)
+	exportFile(t, c, 5*c.Queue.Delay, &second, requests...)
 	if s.Exported != 1000 || !bytes.Equal(first.Bytes(), second.Bytes()) {
 		t.Errorf("%+v, %d and %d bytes", s, first.Len(), second.Len())
 	}
@@ -136,7 +140,7 @@ func TestFileIsTheSameEveryTime(t *testing.T) {
 
 func TestFileEscapesWhatDrivesATerminal(t *testing.T) {
 	var out bytes.Buffer
-	exportFile(t, testConfig("", ""), &out, spanRequest(1, func(r *model.Request) { r.HTTP.Path = "/\x1b[2J\u009b\x7f\u2028\"<" }))
+	exportFile(t, testConfig("", ""), 0, &out, spanRequest(1, func(r *model.Request) { r.HTTP.Path = "/\x1b[2J\u009b\x7f\u2028\"<" }))
 	if bytes.ContainsAny(out.Bytes(), "\x1b\u009b\x7f\u2028") {
 		t.Errorf("%q", out.Bytes())
 	}
@@ -157,7 +161,7 @@ func (f *full) Write([]byte) (int, error) {
 func TestFileThatCannotBeWrittenDropsAndCounts(t *testing.T) {
 	c, disk := testConfig("", ""), &full{}
 	c.Queue.BatchSpans = 1
-	if s := exportFile(t, c, disk, spanRequest(1, nil), spanRequest(2, nil)); sum(s) != 2 || disk.writes != 1 {
+	if s := exportFile(t, c, 0, disk, spanRequest(1, nil), spanRequest(2, nil)); sum(s) != 2 || disk.writes != 1 {
 		t.Errorf("%+v after %d writes", s, disk.writes)
 	}
 }
