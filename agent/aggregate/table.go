@@ -140,8 +140,8 @@ func (t *table[K, V]) remove(c *cell[K, V]) {
 	t.list = t.list[:len(t.list)-1]
 }
 
-// chunk is the number of cells that a snapshot handles before it lets the feeding goroutine in, a matter of microseconds.
-const chunk = 64
+// chunk is the number of cells that a snapshot handles before it lets the feeding goroutine in, tens of microseconds.
+const chunk = 32
 
 // reading is what a snapshot needs to go over tables.
 type reading struct {

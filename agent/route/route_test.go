@@ -219,6 +219,9 @@ func TestServicesMakeRoomForEachOther(t *testing.T) {
 	for i := range 10 {
 		l.Route("always", get("/a", 200))
 		l.Route("service-"+strconv.Itoa(i), get("/b", 200))
+		if l.Route("always", get("/a", 404)) != "/a" {
+			t.Fatal("a service in use was forgotten")
+		}
 	}
 	if len(l.servers.byName) != 3 || l.Route("always", get("/a", 404)) != "/a" || l.Route("service-9", get("/b", 404)) != "/b" {
 		t.Errorf("%d services; the ones in use must stay", len(l.servers.byName))
