@@ -384,5 +384,38 @@ func everyProtocol() []*model.Request {
 				System: "kafka", API: "Metadata", APIVersion: 9, CorrelationID: 1, Partition: -1, Messages: -1, Offset: -1, QoS: -1,
 			}
 		}),
+		detail(11, model.ProtocolAMQP, func(r *model.Request) {
+			r.Messaging = &model.Messaging{
+				System: "rabbitmq", API: "basic.publish", APIVersion: -1, CorrelationID: -1, Operation: "publish", OperationType: "send",
+				Destination: "amq.topic", RoutingKey: "k", Partition: -1, Messages: 1, Offset: -1, QoS: -1, BodyBytes: 5,
+			}
+		}),
+		detail(12, model.ProtocolNATS, func(r *model.Request) {
+			r.Messaging = &model.Messaging{
+				System: "nats", API: "MSG", APIVersion: -1, CorrelationID: -1, Operation: "process", OperationType: "process",
+				Destination: "_INBOX.7", Partition: -1, Messages: 1, Offset: -1, QoS: -1,
+			}
+		}),
+		detail(13, model.ProtocolMQTT, func(r *model.Request) {
+			r.Messaging = &model.Messaging{
+				System: "mqtt", API: "PUBLISH", APIVersion: -1, CorrelationID: -1, Operation: "publish", OperationType: "send",
+				Destination: "t", Partition: -1, Messages: 1, Offset: -1, QoS: 1, PacketID: 3,
+			}
+		}),
+		detail(14, model.ProtocolMongoDB, func(r *model.Request) {
+			r.DB = &model.DB{System: "mongodb", Operation: "find", Collection: "c", Namespace: "d", Batch: 2, RequestID: 7}
+			r.Outcome, r.Reason = model.OutcomeIncomplete, "connection_reset"
+		}),
+		detail(15, model.ProtocolMemcached, func(r *model.Request) {
+			r.DB = &model.DB{System: "memcached", Operation: "get", Query: "get ?", Keys: 3}
+		}),
+		spanRequest(16, func(r *model.Request) {
+			r.Role, r.Client.Process, r.Protocol, r.RPC = model.RoleClient, python, model.ProtocolGRPC, &model.RPC{Method: "a/b", Status: 12}
+			r.Outcome, r.ErrorType = model.OutcomeError, "UNIMPLEMENTED"
+		}),
+		spanRequest(17, func(r *model.Request) { r.HTTP.Route = "/cart/{id}" }),
+		spanRequest(18, func(r *model.Request) {
+			r.Role, r.Client.Process, r.HTTP.Route, r.HTTP.Status = model.RoleClient, python, "/cart/{id}", 404
+		}),
 	}
 }
