@@ -64,6 +64,8 @@ func TestRoutesAreLearntFromAnswers(t *testing.T) {
 		{"/broken", 500, "/broken"},
 		{"/ws", 101, "/ws"},
 		{"/slow", 0, ""}, // no answer was seen
+		{"/a/;x/;x/;x/;x/;x/;x/;x/;x/b", 200, "/a/b"}, // empty segments are no levels
+		{"/a/;x/;x/;x/;x/;x/;x/;x/;x/b", 404, "/a/b"},
 		{"*", 200, ""},
 		{"", 200, ""},
 		{"/a/b/c/d/e/f/g/h", 200, "/a/b/c/d/e/f/g/h"},
@@ -210,6 +212,31 @@ func TestMillionPathsAreBounded(t *testing.T) {
 		t.Logf("%d routes given out, %d bytes held", len(routes), grown)
 	}
 	runtime.KeepAlive(l)
+}
+
+func TestTooManyTemplatesFoldTheWidestBranch(t *testing.T) {
+	c := Default()
+	c.Templates = 20
+	l := New(c)
+	learn := func(path string) string {
+		r := get(path, 200)
+		l.Annotate(r)
+		if n := l.servers.byName["shop"].tree.templates; n > c.Templates {
+			t.Fatalf("%d templates, the limit is %d", n, c.Templates)
+		}
+		return r.HTTP.Route
+	}
+	for letter := 'a'; letter <= 'z'; letter++ {
+		learn("/wide/" + string(letter))
+		if letter < 'f' {
+			learn("/narrow/" + string(letter))
+		}
+	}
+	for path, want := range map[string]string{"/wide/y": "/wide/{*}", "/narrow/a": "/narrow/a"} {
+		if got := learn(path); got != want {
+			t.Errorf("%s: got %s, want %s", path, got, want)
+		}
+	}
 }
 
 func TestServicesMakeRoomForEachOther(t *testing.T) {
