@@ -12,6 +12,7 @@ import (
 	"sonde/agent/aggregate"
 	"sonde/agent/trace/sampling"
 	"sonde/agent/trace/selfexport"
+	"sonde/exporters/jaeger"
 	"sonde/exporters/otlp"
 	"sonde/exporters/prometheus"
 )
@@ -20,7 +21,7 @@ import (
 type exportFlags struct {
 	traces, metrics string // lists, as given
 	tracesFile      string
-	jaeger          string
+	jaeger          jaeger.Config
 	silence         bool
 	listen          prometheus.Config
 
@@ -56,13 +57,13 @@ const exportHelp = `Where spans and metrics go is said by OpenTelemetry's variab
 
 func (f *exportFlags) register(cmd *cobra.Command, e env) {
 	f.listen, f.listenErr = prometheus.FromEnvironment(e.getenv)
-	f.tail, f.spans, f.points = sampling.Default(), otlp.Default(), otlp.DefaultMetrics()
+	f.tail, f.spans, f.points, f.jaeger = sampling.Default(), otlp.Default(), otlp.DefaultMetrics(), jaeger.Default()
 	flags := cmd.Flags()
 	flags.StringVar(&f.listen.Listen, "prometheus-listen", f.listen.Listen, "address to serve metrics on, host:port")
 	flags.StringVar(&f.traces, "traces-exporter", "", "where spans go: otlp, console, none (OTEL_TRACES_EXPORTER)")
 	flags.StringVar(&f.metrics, "metrics-exporter", "", "where metrics go: prometheus, otlp, console, none (OTEL_METRICS_EXPORTER)")
 	flags.StringVar(&f.tracesFile, "traces-file", "", "append spans to this file, as lines of OTLP/JSON")
-	flags.StringVar(&f.jaeger, "jaeger-endpoint", "",
+	flags.StringVar(&f.jaeger.Endpoint, "jaeger-endpoint", "",
 		"send spans to a Jaeger before 1.35: http://host:14268/api/traces, or udp://host:6831")
 	flags.Var(&f.tail.Keep, "traces-keep",
 		"traces to export though the sampler left them out: errors, slow (both: errors,slow), none")
@@ -84,7 +85,7 @@ func (f *exportFlags) parse(e env, flags interface{ Changed(string) bool }) erro
 	f.optIn = e.getenv("OTEL_SEMCONV_STABILITY_OPT_IN")
 	f.propagates = list(e.getenv("OTEL_PROPAGATORS"))
 	f.methods = list(e.getenv("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS"))
-	errs := []error{err, f.spans.Env(e.getenv), f.points.Env(e.getenv), f.tail.Validate(), f.aggregate().Validate()}
+	errs := []error{err, f.spans.Env(e.getenv), f.points.Env(e.getenv), f.jaeger.Queue.Env(e.getenv), f.tail.Validate(), f.aggregate().Validate()}
 	if f.to.prometheus {
 		errs = append(errs, f.listen.Validate())
 	}
@@ -93,6 +94,9 @@ func (f *exportFlags) parse(e env, flags interface{ Changed(string) bool }) erro
 	}
 	if f.to.metricOTLP {
 		errs = append(errs, f.points.Validate())
+	}
+	if f.jaeger.Endpoint != "" {
+		errs = append(errs, f.jaeger.Validate())
 	}
 	if err := errors.Join(errs...); err != nil {
 		return usageError{err}
@@ -118,7 +122,7 @@ func (f *exportFlags) selfExport() selfexport.Config {
 
 // spansWanted tells whether any exporter takes spans.
 func (f *exportFlags) spansWanted() bool {
-	return f.to.traceOTLP || f.to.traceConsole || f.tracesFile != "" || f.jaeger != ""
+	return f.to.traceOTLP || f.to.traceConsole || f.tracesFile != "" || f.jaeger.Endpoint != ""
 }
 
 // destinations resolves the two lists. OTLP is on by itself where somebody said where to: sending to localhost because nobody

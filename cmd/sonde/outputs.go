@@ -19,6 +19,7 @@ import (
 	"sonde/agent/pipeline"
 	"sonde/agent/trace/sampling"
 	"sonde/exporters/batch"
+	"sonde/exporters/jaeger"
 	"sonde/exporters/otlp"
 	"sonde/exporters/semconv"
 )
@@ -29,11 +30,9 @@ type outputs struct {
 	tail    *sampling.Tail
 	named   []namedStats
 	metrics *otlp.Metrics
-
-	metricsKind string // as OpenTelemetry calls the type of the component
-	runs        []func(context.Context) error
-	closers     []io.Closer
-	log         *slog.Logger
+	runs    []func(context.Context) error
+	closers []io.Closer
+	log     *slog.Logger
 }
 
 type namedStats struct {
@@ -60,13 +59,13 @@ func (f *exportFlags) open(e env, agg *aggregate.Aggregator, now func() model.Cl
 	if err != nil {
 		return nil, errors.Join(err, o.close())
 	}
-	o.tail = sampling.NewTail(f.tail, sampling.Meaning{Failed: failed, AppendName: semconv.AppendSpanName}, &o.spans)
+	o.tail = sampling.NewTail(f.tail, sampling.Meaning{Failed: failed, AppendName: f.spans.Methods.AppendSpanName}, &o.spans)
 	return o, nil
 }
 
 func failed(r *model.Request) bool {
 	status, _ := semconv.StatusOf(r)
-	return status == semconv.StatusError
+	return status == semconv.StatusError && semconv.IsSpan(r)
 }
 
 func (f *exportFlags) openSpans(o *outputs, e env, now func() model.Clock) error {
@@ -84,6 +83,23 @@ func (f *exportFlags) openSpans(o *outputs, e env, now func() model.Clock) error
 		}
 		o.add("console", "console_span_exporter", x)
 	}
+	return errors.Join(f.openJaeger(o, now), f.openFile(o, now))
+}
+
+func (f *exportFlags) openJaeger(o *outputs, now func() model.Clock) error {
+	if f.jaeger.Endpoint == "" {
+		return nil
+	}
+	f.jaeger.Resource, f.jaeger.Methods = f.spans.Resource, f.spans.Methods
+	x, err := jaeger.NewTraces(f.jaeger, now, o.log)
+	if err != nil {
+		return fmt.Errorf("export spans to Jaeger: %w", err)
+	}
+	o.add("jaeger", "jaeger_span_exporter", x)
+	return nil
+}
+
+func (f *exportFlags) openFile(o *outputs, now func() model.Clock) error {
 	if f.tracesFile == "" {
 		return nil
 	}
@@ -106,10 +122,8 @@ func (f *exportFlags) openMetrics(o *outputs, e env, agg *aggregate.Aggregator, 
 	case f.to.metricOTLP && f.to.metricConsole:
 		return usageError{errors.New("metrics go to otlp or to the console, not to both")}
 	case f.to.metricOTLP:
-		o.metricsKind = otlpKind(f.points.Protocol, "metric")
 		o.metrics, err = otlp.NewMetrics(f.points, agg, now, o.log)
 	case f.to.metricConsole:
-		o.metricsKind = "console_metric_exporter"
 		o.metrics, err = otlp.NewConsoleMetrics(f.points, e.stdout, agg, now, o.log)
 	default:
 		return nil

@@ -72,8 +72,7 @@ func (s *selfSource) exporters(self *aggregate.Self) {
 	}
 	if m := s.out.metrics; m != nil {
 		st := m.Stats()
-		self.Exporters = append(self.Exporters, aggregate.Exporter{Type: s.out.metricsKind, Exported: st.Points,
-			Failed: map[string]uint64{"rejected": st.Rejected, "failed": st.Failed}})
+		self.Exporters = append(self.Exporters, aggregate.Exporter{Type: m.Type(), Exported: st.Points, Failed: st.Dropped()})
 	}
 	if t := s.out.tail.Counts(); t.Traces > 0 || t.Bytes > 0 {
 		self.MemoryBytes["spans_tail"] = uint64(t.Bytes)
