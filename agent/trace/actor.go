@@ -33,6 +33,7 @@ type actor struct {
 	served   bool
 	worked   bool // for the request of the actor that started it
 	workedAs model.SpanID
+	again    bool // and more than once
 
 	prev, next *actor // by last use
 }
@@ -87,10 +88,12 @@ type process struct {
 // evidence only if they stay with a request, which asynchronous runtimes do not see to: a thread that read a request answers
 // it, or the process moves work between threads. In the same way an actor that was started by one that was serving may be the
 // first of a pool, and work for another request next: then it is used after its request, or for another one. Either shows
-// soon, so a family is evidence once it has behaved Config.Proof times and never otherwise. Of what an actor sends that was
-// started meanwhile, only the first counts then: that is for whoever started it in a pool as well.
+// soon, so a family is evidence once it has behaved Config.Proof times and never otherwise. The first that an actor sends which
+// was started meanwhile is for whoever started it in a pool as well: for what follows it takes more proof, of members whose
+// request has ended.
 type family struct {
 	good   int
+	again  int // members that sent several times for a request that has ended since
 	broken bool
 
 	sends, strays int // calls of threads while they served, and signs that those may be for requests of others; see stray
@@ -116,6 +119,15 @@ func (p *process) function(pc uint64) *family {
 	f := &family{}
 	p.functions[pc] = f
 	return f
+}
+
+// family returns what an actor belongs to that was started by a serving one. It is nil for goroutines whose function found no
+// room.
+func (a *actor) family() *family {
+	if a.key.goroutine == 0 {
+		return &a.proc.started
+	}
+	return a.proc.function(a.pc)
 }
 
 // actorList is in order of last use.
@@ -258,6 +270,12 @@ func (t *Tracer) leave(r *request, at time.Duration) {
 	a, p := r.actor, r.proc
 	r.live, r.actor, r.proc = false, nil, nil
 	a.live.remove(r, onActor)
+	for _, h := range r.helpers {
+		if h := h.get(); h != nil && h.family() != nil {
+			h.family().again++
+		}
+	}
+	r.helpers = [2]actorRef{}
 	s := &a.recent[a.stints%len(a.recent)]
 	if a.stints >= len(a.recent) {
 		a.blind = max(a.blind, s.end)

@@ -75,13 +75,14 @@ func (t *Tracer) ancestor(a *actor, at time.Duration) (*request, model.Evidence)
 	if parent == nil || a.parent == (actorKey{}) || a.served {
 		return nil, 0
 	}
-	f, e, begun := &a.proc.started, model.EvidenceParentThread, a.start
+	e, begun := model.EvidenceParentThread, a.start
 	if a.key.goroutine != 0 {
 		if t.config.PoolStart != nil && t.config.PoolStart(a.key.pid, a.pc) {
 			return nil, 0
 		}
-		f, e, begun = a.proc.function(a.pc), model.EvidenceParentGoroutine, at
+		e, begun = model.EvidenceParentGoroutine, at
 	}
+	f := a.family()
 	if f == nil {
 		return nil, 0
 	}
@@ -98,19 +99,37 @@ func (t *Tracer) ancestor(a *actor, at time.Duration) (*request, model.Evidence)
 		t.stats.Shared++
 	case n == 1 && r != nil:
 		if a.worked {
-			if s.alone {
-				return r, e
-			}
-			t.stats.Unproven++
-			return nil, 0
+			r.help(a)
+		} else {
+			a.worked, a.workedAs = true, r.id
+			f.good++
 		}
-		a.worked, a.workedAs = true, r.id
-		f.good++
-		if t.proven(&s, f) {
+		switch {
+		case !t.proven(&s, f):
+		case a.again && !s.alone && f.again < moreProof*t.config.Proof:
+			t.stats.Unproven++
+		default:
 			return r, e
 		}
 	}
 	return nil, 0
+}
+
+// moreProof is how many times as much proof it takes for what an actor sends after its first.
+const moreProof = 4
+
+// help notes that an actor sends for r again.
+func (r *request) help(a *actor) {
+	if a.again {
+		return
+	}
+	a.again = true
+	for i := range r.helpers {
+		if r.live && r.helpers[i].a == nil {
+			r.helpers[i] = a.ref()
+			return
+		}
+	}
 }
 
 // proven tells whether members of a family are evidence for a request.

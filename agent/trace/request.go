@@ -50,6 +50,8 @@ type request struct {
 	origin   model.SpanContext // with which the trace came here, when sealed
 	foreign  bool              // origin is set
 
+	helpers [2]actorRef // actors started for it that sent several times
+
 	conn  *connection
 	actor *actor
 	proc  *process

@@ -3,6 +3,8 @@
 package trace_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"sonde/agent/trace"
@@ -461,4 +463,30 @@ var ofContext = []scenario{
 			finish w3 -> root
 			finish w2 -> w1 header
 			finish w1 -> root`},
+}
+
+func TestWhatAStartedGoroutineSendsAfterItsFirstTakesMoreProof(t *testing.T) {
+	c := trace.Default()
+	c.Proof = 1
+	s := newScript(t, c)
+	s.play(`
+		server s0 z    # somebody else is served all the time
+		read z G99`)
+	for i := 1; i <= 6; i++ {
+		second := "root"
+		if i > 4 { // four goroutines ended with their requests
+			second = fmt.Sprintf("s%d parent_goroutine", i)
+		}
+		s.play(strings.NewReplacer("$", fmt.Sprint(i), "SECOND", second).Replace(`
+			server s$ a
+			read a G1
+			send b G2$<G1/f
+			client c$ b
+			finish c$ -> s$ parent_goroutine
+			send b G2$<G1/f
+			client d$ b
+			finish d$ -> SECOND
+			answer a G1
+			finish s$`))
+	}
 }

@@ -73,6 +73,7 @@ type work struct {
 	on     *socket
 	req    *model.Request
 	actor  model.Actor
+	helper model.Actor // started for it
 	read   bool
 	calls  int
 	depth  int
@@ -245,8 +246,11 @@ func (w *world) send(x *work, c *pending) {
 		case n == 0 && c.on.to != nil: // drivers of databases write in the goroutine that asks
 			w.use(model.UseCall, c.on.client, by)
 			by = c.on.writer
+		case n == 1 && x.helper.PID != 0 && w.rng.IntN(2) == 0:
+			by = x.helper
 		case n == 1:
 			by = p.goroutine(x.actor.Goroutine, 'f')
+			x.helper = by
 		}
 	case executor, goPool:
 		if n := len(p.workers); n > 0 {
