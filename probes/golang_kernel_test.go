@@ -440,8 +440,8 @@ func (w *watch) streams(t *testing.T, pid int, kind uint8, all []heard) {
 			sock, goid = remote[h.toPort], h.served
 		}
 		key := useKey{sock, h.stream}
-		if len(uses[key]) == 0 {
-			t.Errorf("no record of kind %d for stream %d", kind, h.stream)
+		if n := len(uses[key]); n != 1 {
+			t.Errorf("%d records of kind %d for stream %d", n, kind, h.stream)
 		}
 		for _, u := range uses[key] {
 			if fmt.Sprint(u.Goid) != goid {

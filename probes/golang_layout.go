@@ -5,8 +5,6 @@ package probes
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 
 	"sonde/probes/event"
 	"sonde/probes/symbols"
@@ -18,8 +16,8 @@ const goNone = 0xffff
 // goTarget is a function of Go programs that a uprobe is put to.
 type goTarget struct {
 	function string
+	caller   string // asked where function returns to it, "": where function begins
 	program  string // of golang.bpf.c
-	returns  bool   // where it returns, not where it begins
 	fill     func(*golangGoLayout, symbols.Structs) error
 }
 
@@ -38,7 +36,10 @@ var goTargets = []goTarget{
 	{function: internalHTTP2 + ".(*serverConn).runHandler", program: "golang_http2", fill: fillInternal},
 	{function: netHTTP2 + ".(*serverConn).runHandler", program: "golang_xhttp2", fill: fillExternal},
 	{function: "google.golang.org/grpc.(*Server).handleStream", program: "golang_grpcs", fill: fillGRPCServer},
-	{function: grpcTransport + ".(*http2Client).NewStream", program: "golang_grpcc", returns: true, fill: fillGRPCClient},
+	{
+		function: grpcTransport + ".(*http2Client).NewStream", caller: "google.golang.org/grpc.(*csAttempt).newStream",
+		program: "golang_grpcc", fill: fillGRPCClient,
+	},
 }
 
 // The types that layouts are made of.
@@ -116,31 +117,41 @@ func emptyLayout() golangGoLayout {
 }
 
 func (g *goProgram) findSites(p *symbols.Program, types symbols.Structs) error {
-	targets := map[string]goTarget{}
+	var names []string
 	for _, t := range goTargets {
-		targets[t.function] = t
+		if names = append(names, t.function); t.caller != "" {
+			names = append(names, t.caller)
+		}
 	}
-	functions, err := p.Functions(slices.Collect(maps.Keys(targets))...)
+	functions, err := p.Functions(names...)
 	if err != nil {
 		return fmt.Errorf("find the functions: %w", err)
 	}
-	for name, f := range functions {
-		if err := g.addSite(p, targets[name], f, types); err != nil {
-			g.skipped = append(g.skipped, fmt.Errorf("%s: %w", name, err))
+	for _, t := range goTargets {
+		f, ok := functions[t.function]
+		if !ok {
+			continue
+		}
+		if err := g.addSites(p, t, f, functions[t.caller], types); err != nil {
+			g.skipped = append(g.skipped, fmt.Errorf("%s: %w", t.function, err))
 		}
 	}
 	return nil
 }
 
-func (g *goProgram) addSite(p *symbols.Program, t goTarget, f symbols.Function, types symbols.Structs) error {
+func (g *goProgram) addSites(p *symbols.Program, t goTarget, f, caller symbols.Function, types symbols.Structs) error {
 	if g.sites[t.program] != nil {
 		return errors.New("the program has it twice")
 	}
 	if err := t.fill(&g.layout, types); err != nil {
 		return err
 	}
-	sites := []uint64{f.Offset}
-	if t.returns {
+	if t.caller == "" {
+		g.sites[t.program] = []uint64{p.Entry(f)}
+		return nil
+	}
+	sites := p.AfterCalls(caller, f)
+	if len(sites) == 0 {
 		var err error
 		if sites, err = p.Returns(f); err != nil {
 			return err

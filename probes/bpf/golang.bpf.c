@@ -299,8 +299,8 @@ int golang_grpcs(struct pt_regs *ctx)
 }
 
 /*
- * google.golang.org/grpc/internal/transport.(*http2Client).NewStream, where it returns: the stream has its number now and the
- * caller is the goroutine that asks. Another goroutine sends it, and may have done so already.
+ * google.golang.org/grpc/internal/transport.(*http2Client).NewStream, where it has returned or is about to: the stream has its
+ * number now and the caller is the goroutine that asks. Another goroutine sends it, and may have done so already.
  */
 SEC("uprobe/grpc_call")
 int golang_grpcc(struct pt_regs *ctx)

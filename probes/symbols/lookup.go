@@ -42,6 +42,43 @@ func (p *Program) Functions(names ...string) (map[string]Function, error) {
 	return found, nil
 }
 
+// Entry returns the offset in the file of an instruction that each call executes once, with the arguments where the caller put
+// them: behind the check of the stack, which begins anew once the stack has grown. On amd64 it is one that the kernel does
+// not have to step over (PUSHQ BP), which halves the cost of a uprobe. The first instruction where the function begins
+// otherwise, or the architecture is another.
+func (p *Program) Entry(f Function) uint64 {
+	var code [64]byte
+	n := min(uint64(len(code)), f.Size)
+	if p.machine != elf.EM_X86_64 || p.image.read(f.address, code[:n]) != nil {
+		return f.Offset
+	}
+	for at := uint64(0); at < n; {
+		i, err := x86asm.Decode(code[at:n], 64)
+		switch {
+		case err != nil, !checksStack(i):
+			return f.Offset
+		case i.Op == x86asm.PUSH:
+			return f.Offset + at
+		}
+		at += uint64(i.Len)
+	}
+	return f.Offset
+}
+
+// checksStack tells whether an instruction may be part of the stack check and of the push behind it. R12 is all that these
+// may change (cmd/internal/obj/x86, stacksplit).
+func checksStack(i x86asm.Inst) bool {
+	switch i.Op {
+	case x86asm.PUSH:
+		return i.Args[0] == x86asm.RBP
+	case x86asm.LEA, x86asm.MOV, x86asm.SUB:
+		return i.Args[0] == x86asm.R12
+	case x86asm.CMP, x86asm.JBE, x86asm.JB:
+		return true
+	}
+	return false
+}
+
 // Returns returns the offsets in the file of the instructions that end a call of the function. Go moves stacks, so that the
 // return address cannot be replaced as uretprobes do.
 func (p *Program) Returns(f Function) ([]uint64, error) {
@@ -67,6 +104,45 @@ func (p *Program) Returns(f Function) ([]uint64, error) {
 		return nil, errors.New("the function never returns")
 	}
 	return offsets, nil
+}
+
+// AfterCalls returns the offsets in the file of instructions of caller that a call of callee returns to, or a call of what is
+// known at run time alone: a conditional jump on whether the second result is nil, with the first one still in its register.
+// On amd64 the kernel does not have to step over a jump, as it has to over the RET of callee, so that a uprobe costs a
+// tenth. Empty where the compiler did not write it so, and on other architectures.
+func (p *Program) AfterCalls(caller, callee Function) []uint64 {
+	if p.machine != elf.EM_X86_64 || caller.Size > maxFunctionBytes {
+		return nil
+	}
+	code := make([]byte, caller.Size)
+	if p.image.read(caller.address, code) != nil {
+		return nil
+	}
+	var offsets []uint64
+	state := 0 // 1: behind the call, 2: behind the test
+	for at := uint64(0); at < caller.Size; {
+		i, err := x86asm.Decode(code[at:], 64)
+		if err != nil {
+			return nil
+		}
+		next := at + uint64(i.Len)
+		switch {
+		case i.Op == x86asm.CALL:
+			state = 0
+			if to, direct := i.Args[0].(x86asm.Rel); !direct || caller.address+next+uint64(int64(to)) == callee.address {
+				state = 1
+			}
+		case state == 1 && i.Op == x86asm.TEST && i.Args[0] == x86asm.RBX && i.Args[1] == x86asm.RBX:
+			state = 2
+		case state == 2 && (i.Op == x86asm.JE || i.Op == x86asm.JNE):
+			offsets = append(offsets, caller.Offset+at)
+			state = 0
+		default:
+			state = 0
+		}
+		at = next
+	}
+	return offsets
 }
 
 func (p *Program) instruction(code []byte) (size int, returns bool, err error) {

@@ -98,7 +98,7 @@ func TestProgramsAreUnderstoodHoweverBuilt(t *testing.T) {
 			if err != nil || !types.Has(goroutine) || !types.Has(TypeName{"net/http", "persistConn"}) {
 				t.Fatal("types that uprobes need are not found: ", err)
 			}
-			checkReturns(t, p, path)
+			checkSites(t, p, path)
 			if strings.Contains(b.name, "arm64") {
 				return // does not run here
 			}
@@ -153,6 +153,37 @@ func checkField(t *testing.T, p *Program, words []string) {
 	hop, err := types.Field(name, words[4:]...)
 	if err != nil || fmt.Sprint(hop.Offset) != words[3] {
 		t.Errorf("%v is at %d (%v)", words, hop.Offset, err)
+	}
+}
+
+// checkSites holds the places for uprobes against the code that is there.
+func checkSites(t *testing.T, p *Program, path string) {
+	t.Helper()
+	checkReturns(t, p, path)
+	code, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name, asks = "main.(*deep).method", "main.asks"
+	found, err := p.Functions(name, asks)
+	if err != nil || len(found) != 2 {
+		t.Fatal(found, err)
+	}
+	entry, after := p.Entry(found[name]), p.AfterCalls(found[asks], found[name])
+	if p.machine != elf.EM_X86_64 {
+		if entry != found[name].Offset || len(after) != 0 {
+			t.Errorf("entry %#x, after calls %#x", entry, after)
+		}
+		return
+	}
+	if code[entry] != 0x55 || entry == found[name].Offset || entry > found[name].Offset+32 {
+		t.Errorf("the function begins at %#x, PUSHQ BP is not at %#x: % x", found[name].Offset, entry, code[entry:entry+4])
+	}
+	if len(after) != 1 || code[after[0]]&^1 != 0x74 && !bytes.HasPrefix(code[after[0]:], []byte{0x0f, 0x84}) && !bytes.HasPrefix(code[after[0]:], []byte{0x0f, 0x85}) {
+		t.Errorf("a call with a result that is looked at, found %#x", after)
+	}
+	if more := p.AfterCalls(found[name], found[name]); len(more) != 0 { // it calls itself, and looks at no second result
+		t.Errorf("found %#x", more)
 	}
 }
 

@@ -31,7 +31,19 @@ func (d *deep) method(n int) int {
 	return d.method(n+1) + 1
 }
 
+// asks calls what is known at run time alone.
+//
+//go:noinline
+func asks(f func() (*deep, error)) *deep {
+	d, err := f()
+	if err != nil {
+		return nil
+	}
+	return d
+}
+
 func main() {
+	asks(func() (*deep, error) { return nil, nil })
 	var kept any = &deep{}
 	fmt.Println("function main.(*deep).method", address((*deep).method))
 	fmt.Println("function main.main", address(main))
