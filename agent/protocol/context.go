@@ -12,7 +12,7 @@ import (
 // agent/trace/propagation reads. Parsers keep the values of such fields, and recordings may hold them.
 func CarriesContext(name []byte) bool {
 	var b [longestContext]byte
-	if len(name) > len(b) || len(name) < len("b3") {
+	if len(name) > len(b) || contextLengths&(1<<len(name)) == 0 { // nearly always
 		return false
 	}
 	switch name[0] | 0x20 {
@@ -35,6 +35,11 @@ func CarriesContext(name []byte) bool {
 	}
 	return false
 }
+
+// contextLengths has the bits of the lengths of their names set.
+const contextLengths = 1<<len("b3") | 1<<len("tracestate") | 1<<len("traceparent") | 1<<len("x-b3-sampled") | 1<<len("uber-trace-id") |
+	1<<len("grpc-trace-bin") | 1<<len("x-amzn-trace-id") | 1<<len("x-b3-parentspanid") | 1<<len("x-datadog-trace-id") |
+	1<<len("x-datadog-parent-id") | 1<<len("x-datadog-sampling-priority")
 
 const longestContext = len("x-datadog-sampling-priority")
 
