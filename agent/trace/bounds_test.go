@@ -18,7 +18,7 @@ import (
 // small bounds are reached soon.
 func small() trace.Config {
 	return trace.Config{
-		MaxRequests: 64, MaxConns: 32, MaxActors: 16, MaxProcesses: 4,
+		MaxRequests: 64, MaxEnded: 40, MaxConns: 32, MaxActors: 16, MaxProcesses: 4,
 		Keep: time.Second, MaxAge: time.Minute, Idle: time.Minute, Proof: 2,
 	}
 }

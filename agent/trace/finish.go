@@ -68,7 +68,7 @@ func (t *Tracer) keep(s *request) *request {
 	index, gen := k.index, k.gen
 	*k = *s
 	k.index, k.gen, k.kept, k.finished, k.end = index, gen, true, true, max(t.now, s.start)
-	t.done.push(k, inOrder)
+	t.remember(k)
 	return k
 }
 

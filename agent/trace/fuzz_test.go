@@ -115,7 +115,12 @@ func check(t *testing.T, data []byte, e *propagation.Extractor) {
 	}
 	spans := play(data, e)
 	again := play(data, e)
-	byID := map[model.SpanID]*model.Span{}
+	own := map[model.SpanID]bool{}
+	type place struct {
+		trace model.TraceID
+		span  model.SpanID
+	}
+	placed := map[place]*model.Span{}
 	for i := range spans {
 		s := &spans[i]
 		if s.SpanID != again[i].SpanID || s.TraceID != again[i].TraceID || s.Parent != again[i].Parent {
@@ -127,20 +132,21 @@ func check(t *testing.T, data []byte, e *propagation.Extractor) {
 		if s.ParentRemote && s.Evidence != model.EvidenceHeader {
 			t.Fatalf("%+v", *s)
 		}
-		if byID[s.SpanID] != nil && s.SpanID[0] != 0 { // those on the wire may come again after they were forgotten
+		if own[s.SpanID] && s.SpanID[0] != 0 { // those on the wire may come again after they were forgotten
 			t.Fatalf("two spans have %s", s.SpanID)
 		}
-		byID[s.SpanID] = s
+		own[s.SpanID] = true
+		placed[place{s.TraceID, s.SpanID}] = s
 	}
-	for _, s := range byID { // nobody is above itself
-		for n, a := 0, s; a != nil; n++ {
-			if n > len(spans) {
+	for _, s := range placed {
+		above := func(a *model.Span) *model.Span { return placed[place{a.TraceID, a.Parent}] }
+		for n, a := 0, above(s); a != nil; n, a = n+1, above(a) { // nobody is above itself
+			if a == s || n > len(spans) {
 				t.Fatalf("%+v is in a circle", *s)
 			}
-			if p := byID[a.Parent]; p != nil && p.TraceID != a.TraceID && a.Parent[0] != 0 {
-				t.Fatalf("%+v is in another trace than its parent %+v", *a, *p)
-			}
-			a = byID[a.Parent]
+		}
+		if s.Parent[0] != 0 && own[s.Parent] && above(s) == nil {
+			t.Fatalf("%+v is in another trace than its parent", *s)
 		}
 	}
 }

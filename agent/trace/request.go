@@ -143,7 +143,7 @@ func (t *Tracer) take() *request {
 		return r
 	}
 	if r := t.done.first; r != nil {
-		t.drop(r, &t.done)
+		t.forgetEnded(r)
 		return t.take()
 	}
 	t.stats.Full++

@@ -25,6 +25,7 @@ type Sampler interface {
 // Config bounds a Tracer and says how it judges.
 type Config struct {
 	MaxRequests  int // open ones, and ended ones that are remembered
+	MaxEnded     int // of them ended
 	MaxConns     int // with open requests or uses
 	MaxActors    int // threads and goroutines
 	MaxProcesses int
@@ -47,10 +48,11 @@ type Config struct {
 	Silenced func(p *model.Process) bool
 }
 
-// Default returns the bounds that sonde runs with, which hold about 20 MB when they are reached.
+// Default returns the bounds that sonde runs with. Reached all at once they hold 45 MB, most of it for the open requests and
+// the connections.
 func Default() Config {
 	return Config{
-		MaxRequests: 32768, MaxConns: 65536, MaxActors: 16384, MaxProcesses: 4096,
+		MaxRequests: 32768, MaxEnded: 8192, MaxConns: 65536, MaxActors: 16384, MaxProcesses: 4096,
 		Keep: 2 * time.Second, MaxAge: time.Hour, Idle: 5 * time.Minute, Proof: 8,
 	}
 }
@@ -90,6 +92,7 @@ type Tracer struct {
 	free     []*request
 	open     list
 	done     list
+	ended    int                    // in done
 	ends     [2]map[uint64]*request // client and server requests whose other end was not seen, by request.wire
 	traces   map[traceKey]list
 	adopters map[spanKey]*request
@@ -268,14 +271,27 @@ func (t *Tracer) close(r *request, at time.Duration) {
 	r.conn = nil
 	t.open.remove(r, inOrder)
 	t.stats.Open--
+	t.remember(r)
+}
+
+// remember keeps a request that has ended.
+func (t *Tracer) remember(r *request) {
 	t.done.push(r, inOrder)
+	if t.ended++; t.ended > t.config.MaxEnded {
+		t.forgetEnded(t.done.first)
+	}
+}
+
+func (t *Tracer) forgetEnded(r *request) {
+	t.ended--
+	t.drop(r, &t.done)
 }
 
 // Tick forgets what is too old to matter. now is time since boot.
 func (t *Tracer) Tick(now time.Duration) {
 	t.now = max(t.now, now)
 	for r := t.done.first; r != nil && t.now-r.end > t.config.Keep; r = t.done.first {
-		t.drop(r, &t.done)
+		t.forgetEnded(r)
 	}
 	for r := t.open.first; r != nil && t.now-r.start > t.config.MaxAge; r = t.open.first {
 		t.stats.Expired++
