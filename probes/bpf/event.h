@@ -135,7 +135,7 @@ struct event_actor {
 };
 
 /*
- * A thread, or a goroutine, used a socket. hdr.sock is 0 for USE_SERVE. goid and what follows is 0 in programs that are not
+ * A thread, or a goroutine, used a socket. hdr.sock may be 0 for USE_SERVE. goid and what follows is 0 in programs that are not
  * known to be Go (go_programs in maps.h). pid_tgid 0: somebody who is not known for certain; what was told before is over.
  */
 struct event_use {
