@@ -3,9 +3,10 @@
 // Command spans measures what the export of spans costs: requests are encoded and sent over OTLP by one processor's worth of
 // sonde to a receiver in another process, which counts every span.
 //
-// Requests come at a fixed rate, as from a pipeline. Printed are the processor time of the exporting process for each span,
-// its memory, and what arrived: a span that is neither received nor counted as dropped is an error. Then the same without a
-// rate, for the most that one processor sends. It needs no root. Who calls it: make bench-spans.
+// Requests come at a fixed rate, as from a pipeline; then with nobody who receives, for the bound on memory; then without a
+// rate, for the most that one processor sends. Printed are the processor time of the exporting process for each span, its
+// memory at the end, and what arrived: a span that is neither received nor counted as dropped is an error. It needs no
+// root. Who calls it: make bench-spans.
 package main
 
 import (
@@ -18,6 +19,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -35,7 +37,7 @@ const services = 8
 func main() {
 	receive := flag.String("receive", "", "internal: be the receiver of this protocol")
 	rate := flag.Int("rate", 50_000, "spans a second")
-	duration := flag.Duration("for", 8*time.Second, "time of each measurement")
+	duration := flag.Duration("for", 5*time.Second, "time of each measurement")
 	flag.Parse()
 	err := error(nil)
 	if *receive != "" {
@@ -49,29 +51,39 @@ func main() {
 	}
 }
 
+// load is what one measurement puts on an exporter.
+type load struct {
+	name string
+	rate int  // spans a second, 0 for as many as are taken
+	down bool // nobody receives
+}
+
 func measureAll(rate int, duration time.Duration) error {
 	runtime.GOMAXPROCS(1)
-	fmt.Printf("%-22s %10s %10s %9s %8s %9s %8s\n", "", "spans/s", "received", "dropped", "us/span", "B/span", "MB")
+	fmt.Printf("%-24s %10s %10s %9s %8s %9s %8s\n", "", "spans/s", "received", "dropped", "us/span", "B/span", "MB")
+	debug.SetMemoryLimit(256 << 20) // as sonde run has it
+	loads := []load{{fmt.Sprintf("%d/s", rate), rate, false}, {"receiver down", rate, true}, {"most", 0, false}}
 	var errs []error
-	for _, protocol := range []otlp.Protocol{otlp.GRPC, otlp.HTTPProtobuf} {
-		errs = append(errs, measure(protocol, rate, duration), measure(protocol, 0, duration))
+	for _, l := range loads {
+		for _, protocol := range []otlp.Protocol{otlp.GRPC, otlp.HTTPProtobuf} {
+			errs = append(errs, measure(protocol, l, duration))
+		}
 	}
 	return errors.Join(errs...)
 }
 
-// measure exports for a time and prints one line. At a fixed rate nothing may be dropped.
-func measure(protocol otlp.Protocol, rate int, duration time.Duration) error {
-	r, err := startReceiver(protocol)
-	if err != nil {
-		return err
+// measure exports for a time and prints one line.
+func measure(protocol otlp.Protocol, l load, duration time.Duration) error {
+	r := &receiver{url: "http://127.0.0.1:1/v1/traces"} // refuses
+	if !l.down {
+		var err error
+		if r, err = startReceiver(protocol); err != nil {
+			return err
+		}
 	}
-	name := fmt.Sprintf("%s, %d/s", protocol, rate)
 	c := otlp.Default()
 	c.Protocol, c.Endpoint, c.Resource = protocol, r.url, semconv.Resource{Host: model.Host{Name: "bench"}}
-	c.Queue.Delay = time.Second
-	if rate == 0 {
-		name, c.Queue.Block = fmt.Sprintf("%s, most", protocol), true
-	}
+	c.Queue.Delay, c.Queue.Block = time.Second, l.rate == 0
 	traces, err := otlp.NewTraces(c, func() model.Clock { return model.Clock{} }, nil)
 	if err != nil {
 		return errors.Join(err, r.stop())
@@ -80,23 +92,25 @@ func measure(protocol otlp.Protocol, rate int, duration time.Duration) error {
 	done := make(chan error, 1)
 	go func() { done <- traces.Run(ctx) }()
 	before, began := cpuTime(), time.Now()
-	produce(traces, rate, duration)
-	took := time.Since(began)
+	produce(traces, l.rate, duration)
+	took, resident := time.Since(began), residentMB()
 	cancel()
 	err = <-done
 	used := cpuTime() - before
 	if err := errors.Join(err, r.stop()); err != nil {
 		return err
 	}
-	return report(name, traces.Stats(), r.received, took, used, rate != 0)
+	return report(string(protocol)+", "+l.name, l, traces.Stats(), r.received, took, used, resident)
 }
 
-func report(name string, s batch.Stats, received uint64, took, used time.Duration, fixed bool) error {
+// report prints a line. What was exported was received; at a fixed rate nothing is dropped, and nothing at all is exported to
+// nobody.
+func report(name string, l load, s batch.Stats, received uint64, took, used time.Duration, resident float64) error {
 	dropped := s.Added - s.Exported
-	fmt.Printf("%-22s %10.0f %10d %9d %8.2f %9.0f %8.1f\n", name, float64(s.Added)/took.Seconds(), received, dropped,
-		used.Seconds()*1e6/float64(s.Added), float64(s.ExportBytes)/float64(max(1, s.Exported)), peakMB())
-	if received != s.Exported || fixed && dropped != 0 {
-		return fmt.Errorf("%s: %d spans added, %d exported, %d received", name, s.Added, s.Exported, received)
+	fmt.Printf("%-24s %10.0f %10d %9d %8.2f %9.0f %8.1f\n", name, float64(s.Added)/took.Seconds(), received, dropped,
+		used.Seconds()*1e6/float64(s.Added), float64(s.ExportBytes)/float64(max(1, s.Exported)), resident)
+	if received != s.Exported || l.rate != 0 && !l.down && dropped != 0 {
+		return fmt.Errorf("%s: %d spans received of %+v", name, received, s)
 	}
 	return nil
 }
@@ -129,12 +143,17 @@ func cpuTime() time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-func peakMB() float64 {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		panic(err)
+// residentMB is the memory of this process.
+func residentMB() float64 {
+	var size, resident float64
+	text, err := os.ReadFile("/proc/self/statm")
+	if err == nil {
+		_, err = fmt.Sscan(string(text), &size, &resident)
 	}
-	return float64(u.Maxrss) / 1024
+	if err != nil {
+		return 0
+	}
+	return resident * float64(os.Getpagesize()) / (1 << 20)
 }
 
 // receiver is the other process.
@@ -172,6 +191,9 @@ func startReceiver(protocol otlp.Protocol) (*receiver, error) {
 
 // stop ends the receiver and reads how many spans it counted.
 func (r *receiver) stop() error {
+	if r.cmd == nil {
+		return nil
+	}
 	err := r.stdin.Close()
 	_, scanErr := fmt.Fscan(r.stdout, &r.received)
 	return errors.Join(err, scanErr, r.cmd.Wait())
