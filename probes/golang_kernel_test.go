@@ -350,6 +350,28 @@ func (w *watch) lostNothing(t *testing.T) {
 	}
 }
 
+// A connection is found behind what wraps it when that keeps it first; else nothing is said, and nothing wrong.
+func TestGoConnectionsAreFoundBehindWrappers(t *testing.T) {
+	program := buildGo(t, "testdata/gohop", nil)
+	for wrap, named := range map[string]bool{"first": true, "behind": false} {
+		t.Run(wrap, func(t *testing.T) {
+			w, g := watchGo(t)
+			h := startHopper(t, readHTTP1, program, "-wrap", wrap)
+			pid := h.cmd.Process.Pid
+			if err := g.Watch(uint32(pid)); err != nil {
+				t.Fatal(err)
+			}
+			all := h.ask(w, 200, 20)
+			w.settle()
+			w.lostNothing(t)
+			right, calls := w.callsHTTP1(t, pid), len(w.goUses(useCall, pid))
+			if named && right != len(all) || !named && calls != 0 {
+				t.Errorf("%d of %d requests have the right goroutine, of calls on %d connections", right, len(all), calls)
+			}
+		})
+	}
+}
+
 // callsHTTP1 goes through the records as a tracer would: a call names the goroutine of the next request on its socket.
 func (w *watch) callsHTTP1(t *testing.T, pid int) (right int) {
 	t.Helper()

@@ -24,18 +24,25 @@ import (
 // inKernel tells whether the kernel side knows a process as Go.
 func (g *GoWatcher) inKernel(t *testing.T, pid int) bool {
 	t.Helper()
-	var o event.GoOffsets
-	var l golangGoLayout
-	program, layout := g.set.maps["go_programs"].Lookup(uint32(pid), &o), g.layouts.Lookup(uint32(pid), &l)
-	for _, err := range []error{program, layout} {
-		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			t.Fatal(err)
+	for range 100 {
+		program, layout := has[event.GoOffsets](t, g.set.maps["go_programs"], pid), has[golangGoLayout](t, g.layouts, pid)
+		if program == layout {
+			return program
 		}
+		time.Sleep(10 * time.Millisecond) // one is put in after the other
 	}
-	if (program == nil) != (layout == nil) {
-		t.Fatalf("process %d is half known: %v, %v", pid, program, layout)
+	t.Fatalf("process %d is half known", pid)
+	return false
+}
+
+func has[T any](t *testing.T, m *ebpf.Map, pid int) bool {
+	t.Helper()
+	var value T
+	err := m.Lookup(uint32(pid), &value)
+	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		t.Fatal(err)
 	}
-	return program == nil
+	return err == nil
 }
 
 func until(t *testing.T, what string, holds func() bool) {

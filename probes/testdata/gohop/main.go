@@ -4,13 +4,14 @@
 // server, whose handler asks a back server. Every request says in X-Goid which goroutine asks, and every answer which one
 // served.
 //
-//	gohop -proto http1|http2
+//	gohop -proto http1|http2 -wrap first|behind
 //
 // It prints the addresses of both servers, reads the addresses by which they are to be asked, the number of requests and how
 // many of them are under way at once, asks, and prints "done". The end of its input ends it.
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -45,6 +46,32 @@ func ask(addr string) (*http.Response, error) {
 	return resp, err
 }
 
+// first and behind wrap a connection, as metrics and limits of bandwidth do.
+type (
+	first struct {
+		net.Conn
+		n int
+	}
+	behind struct {
+		n int
+		net.Conn
+	}
+)
+
+func dialer(wrap string) func(context.Context, string, string) (net.Conn, error) {
+	var d net.Dialer
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := d.DialContext(ctx, network, addr)
+		switch {
+		case err == nil && wrap == "first":
+			c = &first{Conn: c}
+		case err == nil && wrap == "behind":
+			c = &behind{Conn: c}
+		}
+		return c, err
+	}
+}
+
 func serve(p *http.Protocols, h http.HandlerFunc) net.Addr {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -56,11 +83,14 @@ func serve(p *http.Protocols, h http.HandlerFunc) net.Addr {
 
 func main() {
 	proto := flag.String("proto", "http1", "http1 or http2")
+	wrap := flag.String("wrap", "", "what stands between net/http and its connections")
 	flag.Parse()
 	p := new(http.Protocols)
 	p.SetHTTP1(*proto == "http1")
 	p.SetUnencryptedHTTP2(*proto == "http2")
-	client = &http.Client{Transport: &http.Transport{Protocols: p, MaxIdleConnsPerHost: 64}}
+	client = &http.Client{Transport: &http.Transport{
+		Protocols: p, MaxIdleConnsPerHost: 64, DialContext: dialer(*wrap),
+	}}
 	var via atomic.Pointer[string]
 	back := serve(p, func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Goid", goid()) })
 	front := serve(p, func(w http.ResponseWriter, _ *http.Request) {
