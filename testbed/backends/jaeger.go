@@ -39,7 +39,7 @@ receivers:
   otlp:
     protocols: {grpc: {endpoint: %q}, http: {endpoint: %q}}
   jaeger:
-    protocols: {thrift_http: {endpoint: %q}, thrift_compact: {endpoint: %q}}
+    protocols: {thrift_http: {endpoint: %q}, thrift_compact: {endpoint: %q, queue_size: 100000, socket_buffer_size: 4194304}}
 exporters:
   jaeger_storage_exporter: {trace_storage: memory}
 `

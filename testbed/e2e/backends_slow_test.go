@@ -25,16 +25,18 @@ func jaeger(t *testing.T) *backends.RunningJaeger {
 	return j
 }
 
-// TestSlowJaegerShowsTheShop sends orders in each way that Jaeger takes OTLP, and reads their spans from its API.
+// TestSlowJaegerShowsTheShop sends the same orders in each way that Jaeger takes spans, and reads them from its API.
 func TestSlowJaegerShowsTheShop(t *testing.T) {
 	l := newLab(t)
 	first := 1
-	for _, way := range []string{"otlp grpc", "otlp http"} {
+	for _, way := range []string{"otlp grpc", "otlp http", "thrift http", "thrift udp"} {
 		t.Run(way, func(t *testing.T) {
 			j := jaeger(t)
 			o := map[string]harness.Options{
-				"otlp grpc": {Env: otlpTo("grpc", j.GRPC)},
-				"otlp http": {Env: otlpTo("http/protobuf", j.HTTP)},
+				"otlp grpc":   {Env: otlpTo("grpc", j.GRPC)},
+				"otlp http":   {Env: otlpTo("http/protobuf", j.HTTP)},
+				"thrift http": {Args: []string{"--jaeger-endpoint", j.ThriftURL}},
+				"thrift udp":  {Args: []string{"--jaeger-endpoint", "udp://" + j.ThriftUDP}},
 			}[way]
 			const orders = 100
 			d := l.runWith(t, o)
