@@ -43,6 +43,12 @@ var ofThreads = []scenario{
 			send b T1
 			client c1 b
 			finish c1 -> root`},
+	{"the first piece of a head was read before it was whole", `
+			read a T1
+			server s1 a late
+			send b T1
+			client c1 b
+			finish c1 -> s1 thread`},
 	{"nobody is serving", `
 			send b T1
 			client c1 b
@@ -264,6 +270,16 @@ var ofGoroutines = []scenario{
 			server s2 a
 			read a G2<G1
 			read a G1
+			send b G1
+			client c1 b
+			finish c1 -> s2 goroutine`},
+	{"the goroutine of a connection reads one byte ahead in another, while it serves", `
+			server s1 a
+			read a G1
+			server s2 a
+			read a G2<G1
+			answer a G1
+			finish s1
 			send b G1
 			client c1 b
 			finish c1 -> s2 goroutine`},

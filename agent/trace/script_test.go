@@ -96,7 +96,7 @@ func (s *script) conn(name string, role model.Role) uint64 {
 	return s.conns[k]
 }
 
-// request reads: role name connection [@pid] [#stream as /n] [name=value of a header].
+// request reads: role name connection [@pid] [/stream] [late] [from=address] [to=address] [name=value of a header].
 func (s *script) request(role model.Role, w []string) *model.Request {
 	port := uint16(w[2][0])
 	r := &model.Request{
@@ -114,6 +114,8 @@ func (s *script) request(role model.Role, w []string) *model.Request {
 			r.Server.Addr = netip.AddrPortFrom(netip.MustParseAddr(value), port)
 		case isField:
 			r.Fields = append(r.Fields, model.Field{Name: name, Value: value})
+		case o == "late": // its head took some time
+			r.Start -= 2 * time.Millisecond
 		case o[0] == '@':
 			n, _ := strconv.Atoi(o[1:])
 			pid = uint32(n)
@@ -223,7 +225,9 @@ func (s *script) finish(w []string) error {
 	}
 	for name, begun := range s.begun { // parents that are not finished yet
 		if !got.Parent.IsZero() && who == "root" && name == want {
-			who = s.open(begun, got.Parent, name)
+			if s.tracer.SpanOf(begun.Begun) == got.Parent {
+				who = name
+			}
 		}
 	}
 	if who == "root" && !got.Parent.IsZero() {
@@ -233,12 +237,4 @@ func (s *script) finish(w []string) error {
 		return fmt.Errorf("parent %s by %q, want %s by %q", who, got.Evidence, want, evidence)
 	}
 	return nil
-}
-
-// open finishes a copy of a tracer's request to learn its identifier: the real one is asked again later.
-func (s *script) open(r *model.Request, parent model.SpanID, name string) string {
-	if s.tracer.SpanOf(r.Begun) == parent {
-		return name
-	}
-	return "root"
 }
