@@ -197,11 +197,17 @@ func (o *outputs) close() error {
 	return errors.Join(errs...)
 }
 
+var ownPID = uint32(os.Getpid())
+
 // fanOut hands each span to every exporter.
 type fanOut []spanExporter
 
-// Request implements pipeline.Sink.
+// Request implements pipeline.Sink. What a receiver on this machine answered to sonde itself is no span: each export would make
+// the next one.
 func (f *fanOut) Request(r *model.Request) {
+	if p := r.Client.Process; p != nil && p.PID == ownPID {
+		return
+	}
 	for _, x := range *f {
 		x.Request(r)
 	}
