@@ -29,6 +29,7 @@ type Self struct {
 	PacketDrops  map[string]uint64 // by the kernel's drop reason
 	Resyncs      map[string]uint64 // by protocol name
 	MemoryBytes  map[string]uint64 // by part of the agent
+	Unresolved   map[string]uint64 // requests whose cause was not told, by why; nil where nothing traces
 
 	Undecodable uint64 // records
 	Parsed      Bytes  // payload that reached the streams, held against
@@ -101,6 +102,7 @@ func (s *Self) add(f *families) {
 	s.addExporters(f)
 	f.addCounts(model.MetricResyncs, model.AttrProtocol, s.Resyncs)
 	f.addCounts(model.MetricMemory, model.AttrSubsystem, s.MemoryBytes)
+	f.addCounts(model.MetricTraceUnresolved, model.AttrReason, s.Unresolved)
 	f.addBytes(model.MetricConnParsed, s.Parsed)
 	f.addBytes(model.MetricConnAcked, s.Acked)
 	f.add(model.MetricConnTracked, float64(s.Tracked))

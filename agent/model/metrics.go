@@ -36,6 +36,7 @@ const (
 	MetricGraphServer
 	MetricGraphClient
 	MetricTraceSpans
+	MetricTraceUnresolved
 	MetricFlowIO
 	MetricFlowPackets
 	MetricTCPConnections

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -181,6 +182,12 @@ func (s selfExportSink) Lost(*model.Loss) {}
 type metricsSink struct {
 	*aggregate.Aggregator
 	self *selfSource
+}
+
+// Tick implements pipeline.Ticker.
+func (s *metricsSink) Tick(now time.Duration) {
+	s.Aggregator.Tick(now)
+	s.self.tick()
 }
 
 func (s *metricsSink) Lost(l *model.Loss) {

@@ -21,7 +21,8 @@ type selfSource struct {
 	k   *capture // nil until the probes are attached
 	out *outputs
 
-	tracer    *trace.Tracer // nil when nobody traces
+	tracer    *trace.Tracer // nil when nobody traces; for the pipeline's goroutine
+	traced    trace.Stats   // of the last tick
 	exporting *selfexport.Detector
 	lost      map[model.Role]uint64
 	drops     map[string]uint64
@@ -55,6 +56,15 @@ func (s *selfSource) Self() aggregate.Self {
 	return self
 }
 
+// tick takes the counts that only the pipeline's goroutine may read.
+func (s *selfSource) tick() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tracer != nil {
+		s.traced = s.tracer.Stats()
+	}
+}
+
 func (s *selfSource) exporters(self *aggregate.Self) {
 	for _, n := range s.out.named {
 		st := n.stats()
@@ -69,6 +79,12 @@ func (s *selfSource) exporters(self *aggregate.Self) {
 		}
 		self.Queues = append(self.Queues, q)
 		self.MemoryBytes[q.Name] = uint64(st.QueuedBytes)
+	}
+	if s.tracer != nil {
+		self.Unresolved = map[string]uint64{
+			"ambiguous": s.traced.Ambiguous, "unproven": s.traced.Unproven, "shared": s.traced.Shared,
+			"late": s.traced.Late, "full": s.traced.Full, "expired": s.traced.Expired,
+		}
 	}
 	if m := s.out.metrics; m != nil {
 		st := m.Stats()

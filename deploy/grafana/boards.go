@@ -243,6 +243,14 @@ func agent() Dashboard {
 				{Kind: Lines, Title: "Agent's memory", Unit: "bytes",
 					Queries: []Query{{Expr: `process_resident_memory_bytes{job="sonde"}`, Legend: "{{instance}} resident"}, {Expr: "sum by (subsystem) (sonde_memory_bytes)", Legend: "{{subsystem}}"}}},
 			}},
+			{Title: "Traces", Panels: []Panel{
+				{Kind: Lines, Title: "Spans, by how their parent was found", Unit: "ops", Description: "none: roots, and requests whose cause was not told.",
+					Queries: []Query{{Expr: sumRate("sonde_parent_evidence", "sonde_trace_spans_total", ""), Legend: "{{sonde_parent_evidence}}"}}},
+				{Kind: Lines, Title: "Causes that were not told, by why", Unit: "ops",
+					Queries: []Query{{Expr: sumRate("reason", "sonde_trace_unresolved_total", ""), Legend: "{{reason}}"}}},
+				{Kind: Lines, Title: "Spans exported, and not", Unit: "ops", Description: "error_type says why a span did not arrive.",
+					Queries: []Query{{Expr: sumRate("otel_component_name, error_type", "otel_sdk_exporter_span_exported_total", ""), Legend: "{{otel_component_name}} {{error_type}}"}}},
+			}},
 			{Title: "Inside", Panels: []Panel{
 				{Kind: Lines, Title: "Records", Unit: "ops", Queries: []Query{{Expr: sumRate("ring", "sonde_ebpf_ring_records_total", ""), Legend: "{{ring}}"}}},
 				{Kind: Lines, Title: "Queues", Unit: "percentunit", Max: 1, Queries: []Query{{Expr: "sonde_queue_depth / sonde_queue_capacity", Legend: "{{queue}}"}}},

@@ -63,7 +63,7 @@ var attributes = [model.AttrCount]Attribute{
 	model.AttrOutcome: {Key: "outcome",
 		Description: "`closed`, `reset`, `refused`, `timed_out` or `failed`."},
 	model.AttrReason: {Key: "reason",
-		Description: "The kernel's name of the drop reason."},
+		Description: "Why: the kernel's name of a drop reason, or why the cause of a request was not told."},
 	model.AttrRing: {Key: "ring",
 		Description: "Name of the ring buffer."},
 	model.AttrMap: {Key: "map",

@@ -157,6 +157,13 @@ var metrics = [model.MetricCount]Metric{
 		Description: "Spans, exported or not, by how their parent was found.",
 		Attributes:  []model.Attr{model.AttrRole, model.AttrEvidence},
 	},
+	model.MetricTraceUnresolved: {
+		Name: "sonde.trace.unresolved", Unit: "{request}", Kind: Counter,
+		Description: "Requests whose cause was not told, by why: several were possible (ambiguous), threads have not shown yet that " +
+			"they stay with a request (unproven), or were seen to work for several (shared), it became known after the trace " +
+			"was told (late), there was no room (full), or the request was open for too long (expired).",
+		Attributes: []model.Attr{model.AttrReason},
+	},
 	model.MetricFlowIO: {
 		Name: "sonde.flow.io", Unit: "By", Kind: Counter,
 		Description: "Bytes of network flows. Views count the same packets at different places: never add them up.",

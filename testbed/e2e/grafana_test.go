@@ -7,6 +7,7 @@ package e2e
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -22,7 +23,7 @@ import (
 // There is no Grafana here: what its variables would be is put in their place.
 func TestEveryPanelHasData(t *testing.T) {
 	l := newLab(t)
-	d := l.runWith(t, harness.Options{Env: []string{"OTEL_TRACES_EXPORTER=none"}})
+	d := l.runWith(t, harness.Options{Args: []string{"--traces-file", filepath.Join(t.TempDir(), "spans.jsonl")}})
 	p := prometheus(t, d)
 	s := l.shop(t)
 	names := l.backend(t, apps.Dnsmasq)
