@@ -55,6 +55,7 @@ type GoWatcher struct {
 
 	seenMu sync.Mutex
 	seen   map[uint32]time.Duration // process -> when it was started
+	judged map[uint32]bool          // whose program was looked at: it is not Go, or its goroutines are told apart
 
 	dropped atomic.Uint64
 	failed  atomic.Uint64
@@ -85,7 +86,7 @@ func (s *Set) GoWatcher() (*GoWatcher, error) {
 func (s *Set) goWatcher(multi bool) (*GoWatcher, error) {
 	w := &GoWatcher{
 		set: s, programs: map[string]*ebpf.Program{}, queue: make(chan uint32, goQueue), multi: multi,
-		seen: map[uint32]time.Duration{}, processes: map[uint32]goProcess{}, files: map[fileID]*goFile{},
+		seen: map[uint32]time.Duration{}, judged: map[uint32]bool{}, processes: map[uint32]goProcess{}, files: map[fileID]*goFile{},
 		others: map[fileID]bool{},
 	}
 	if err := w.load(); err != nil {
@@ -99,13 +100,17 @@ func (s *Set) goWatcher(multi bool) (*GoWatcher, error) {
 func (w *GoWatcher) Seen(pid uint32, started time.Duration) {
 	w.seenMu.Lock()
 	defer w.seenMu.Unlock()
-	if was, known := w.seen[pid]; known && was == started || int(pid) == os.Getpid() {
+	was, known := w.seen[pid]
+	if known && was == started || int(pid) == os.Getpid() {
 		return
 	}
 	select {
 	case w.queue <- pid:
 		if len(w.seen) >= goSeen {
 			clear(w.seen)
+		}
+		if known { // it is another process now
+			delete(w.judged, pid)
 		}
 		w.seen[pid] = started
 	default:
@@ -118,6 +123,29 @@ func (w *GoWatcher) Again(pid uint32) {
 	w.seenMu.Lock()
 	defer w.seenMu.Unlock()
 	delete(w.seen, pid)
+	delete(w.judged, pid)
+}
+
+// Judged tells whether the program of a process was looked at. Until then, and for a Go program whose goroutines cannot be told
+// apart, the threads of the process mean nothing. Safe for concurrent use.
+func (w *GoWatcher) Judged(pid uint32) bool {
+	w.seenMu.Lock()
+	defer w.seenMu.Unlock()
+	return w.judged[pid]
+}
+
+// judge looks at the program of a process.
+func (w *GoWatcher) judge(pid uint32) {
+	if w.Watch(pid) != nil { // counted
+		return
+	}
+	w.seenMu.Lock()
+	defer w.seenMu.Unlock()
+	if len(w.judged) >= goSeen {
+		clear(w.judged)
+		clear(w.seen) // so that they come again
+	}
+	w.judged[pid] = true
 }
 
 // Run looks at the processes that are there, then at those that Seen tells of, until ctx is done.
@@ -130,7 +158,7 @@ func (w *GoWatcher) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case pid := <-w.queue:
-			_ = w.Watch(pid) // counted
+			w.judge(pid)
 		case now := <-sweep.C:
 			w.sweep(now)
 		}
@@ -144,7 +172,7 @@ func (w *GoWatcher) scan(ctx context.Context) {
 			return
 		}
 		if int(pid) != os.Getpid() {
-			_ = w.Watch(pid)
+			w.judge(pid)
 		}
 	}
 }

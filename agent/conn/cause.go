@@ -49,7 +49,7 @@ func (t *Tracker) use(e *event.Use) bool {
 			Goroutine: e.Goid, ParentGoroutine: e.ParentGoid, StartPC: e.StartPc,
 		},
 	}
-	if u.Kind != model.UseServe {
+	if e.Hdr.Sock != 0 || u.Kind != model.UseServe {
 		c := t.conns[e.Hdr.Sock]
 		if c == nil || c.self {
 			return true

@@ -147,7 +147,7 @@ type Actor struct {
 // Use tells that a thread or goroutine used a socket.
 type Use struct {
 	Kind   UseKind
-	Conn   uint64 // as Request.Conn; 0 for UseServe, whose connection follows from its goroutines
+	Conn   uint64 // as Request.Conn; 0 where the connection of a UseServe is to follow from its goroutines
 	Stream uint32 // HTTP/2, for UseCall and UseServe; 0 for all of the connection
 	Time   time.Duration
 	Actor  Actor

@@ -63,7 +63,7 @@ func TestRoutesAreLearntFromAnswers(t *testing.T) {
 		{"/login", 401, "/login"},
 		{"/broken", 500, "/broken"},
 		{"/ws", 101, "/ws"},
-		{"/slow", 0, ""}, // no answer was seen
+		{"/slow", 0, ""},                              // no answer was seen
 		{"/a/;x/;x/;x/;x/;x/;x/;x/;x/b", 200, "/a/b"}, // empty segments are no levels
 		{"/a/;x/;x/;x/;x/;x/;x/;x/;x/b", 404, "/a/b"},
 		{"*", 200, ""},

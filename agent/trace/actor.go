@@ -336,10 +336,24 @@ func (t *Tracer) Use(u *model.Use) {
 	case model.UseSent:
 		t.useSent(c, a, u.Time)
 	case model.UseCall:
-		if a != nil {
+		if a != nil && !t.calledLate(c, a, u.Stream) {
 			c.call(a, u.Stream)
 		}
 	}
+}
+
+// calledLate says who is behind a stream that has begun already. It was written by another goroutine, which is nobody's cause.
+func (t *Tracer) calledLate(c *connection, a *actor, stream uint32) bool {
+	if stream == 0 { // it may be the next request on the socket
+		return false
+	}
+	for r := c.open.last; r != nil; r = r.links[onConn].prev {
+		if r.role == model.RoleClient && r.stream == stream {
+			t.decide(r, a)
+			return true
+		}
+	}
+	return false
 }
 
 // useRead gives the requests that nobody worked on yet to their reader.
@@ -368,13 +382,12 @@ func (t *Tracer) useRead(c *connection, a *actor, at time.Duration) {
 
 // useServe gives a stream to the goroutine that its reader started for it.
 func (t *Tracer) useServe(u *model.Use) {
-	reader := t.actors[actorKey{pid: u.Actor.PID, goroutine: u.Actor.ParentGoroutine}]
 	a := t.actor(&u.Actor, u.Time)
-	if reader == nil || a == nil {
-		return
+	c := t.conns[u.Conn]
+	if reader := t.actors[actorKey{pid: u.Actor.PID, goroutine: u.Actor.ParentGoroutine}]; u.Conn == 0 && reader != nil {
+		c = t.conns[reader.reads]
 	}
-	c := t.conns[reader.reads]
-	if c == nil {
+	if a == nil || c == nil {
 		return
 	}
 	for r := c.open.last; r != nil; r = r.links[onConn].prev {

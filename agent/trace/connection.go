@@ -11,8 +11,8 @@ import (
 
 // Limits of what is remembered of a connection.
 const (
-	maxSenders = 6  // changes of the sender: as many may pass between a request of a database and its answer
-	maxCalls   = 16 // calls told of whose first byte was not seen yet
+	maxSenders = 6   // changes of the sender: as many may pass between a request of a database and its answer
+	maxCalls   = 256 // calls told of whose first byte was not seen yet: on one connection of gRPC wait many
 )
 
 // connection is what is known of the users of one end of a connection.

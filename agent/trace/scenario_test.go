@@ -227,6 +227,21 @@ var ofGoroutines = []scenario{
 			client c2 c /3
 			finish c1 -> s1 goroutine
 			finish c2 -> s2 goroutine`},
+	{"a call of a stream that has begun", `
+			server s1 a
+			read a G1
+			send b G9
+			client c1 b /1
+			call b /1 G1
+			finish c1 -> s1 goroutine`},
+	{"a goroutine that serves a stream of a connection that nobody was seen to read", `
+			server s1 a /1
+			server s2 a /3
+			serve a /3 G2<G7
+			serve a /1 G1<G7
+			send b G1
+			client c1 b
+			finish c1 -> s1 goroutine`},
 	{"a goroutine that was started meanwhile", `
 			server s1 a
 			read a G1

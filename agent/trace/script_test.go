@@ -181,14 +181,14 @@ func (s *script) use(w []string) {
 	}
 	u := model.Use{Kind: kinds[w[0]], Time: s.now, Actor: s.actor(w[len(w)-1])}
 	role := model.RoleClient
-	if w[0] == "read" || w[0] == "answer" {
+	if w[0] == "read" || w[0] == "answer" || w[0] == "serve" {
 		role = model.RoleServer
 	}
-	if w[0] != "serve" {
+	if w[1] != "x" { // else the connection follows from who read it
 		u.Conn = s.conn(w[1], role)
 	}
-	if len(w) == 4 {
-		n, _ := strconv.Atoi(w[2][1:])
+	if at := w[len(w)-2]; at[0] == '/' {
+		n, _ := strconv.Atoi(at[1:])
 		u.Stream = uint32(n)
 	}
 	if w[len(w)-1] == "nobody" {

@@ -142,8 +142,11 @@ func (c *captureFlags) tracker() conn.Config {
 func (k *capture) connect(config conn.Config, who *process.Actors, o captureOptions, sinks []pipeline.Sink) {
 	k.source = live.New(live.Default(), k.set, o.ready)
 	identify, interfaceName := conn.Identify(who.Identify), k.set.InterfaceName
-	if k.golang != nil {
+	switch {
+	case k.golang != nil:
 		k.source, identify = k.golang.around(k.source), k.golang.identify(identify)
+	case k.noGo != nil:
+		k.source = unjudged(k.source)
 	}
 	if o.clock != nil {
 		k.source = clocked{k.source, o.clock}
@@ -252,7 +255,7 @@ func readiness(k *capture) string {
 		s += ", packets counted on " + strings.Join(names, " ")
 	}
 	if k.noGo != nil {
-		s += "; goroutines are not told apart: " + k.noGo.Error()
+		s += "; threads and goroutines are not followed: " + k.noGo.Error()
 	}
 	for _, err := range failed {
 		s += "; not on: " + err.Error()

@@ -27,7 +27,14 @@ func (g goroutines) identify(next conn.Identify) conn.Identify {
 
 // around takes from records who started a goroutine, where it works for many requests. It stands before the recorder, so that a
 // recording needs no program to be read again.
-func (g goroutines) around(s source.Source) source.Source { return poolSource{s, g.watcher} }
+func (g goroutines) around(s source.Source) source.Source {
+	return poolSource{s, g.watcher.StartsPool, g.watcher.Judged}
+}
+
+// unjudged is around where programs cannot be looked at: any may be Go.
+func unjudged(s source.Source) source.Source {
+	return poolSource{s, func(uint32, uint64) bool { return false }, func(uint32) bool { return false }}
+}
 
 // run looks at programs until ctx is done. stop waits for it.
 func (g goroutines) run(ctx context.Context) (stop func() error) {
@@ -42,31 +49,44 @@ func (g goroutines) run(ctx context.Context) (stop func() error) {
 
 type poolSource struct {
 	source.Source
-	watcher *probes.GoWatcher
+	startsPool func(pid uint32, startPC uint64) bool
+	judged     func(pid uint32) bool
 }
 
 // Run implements source.Source.
 func (s poolSource) Run(ctx context.Context, to source.Receiver) error {
-	return s.Source.Run(ctx, &poolReceiver{Receiver: to, startsPool: s.watcher.StartsPool})
+	return s.Source.Run(ctx, &poolReceiver{Receiver: to, startsPool: s.startsPool, judged: s.judged})
 }
 
 // poolReceiver changes copies: the kernel's ring is not to be written to.
 type poolReceiver struct {
 	source.Receiver
 	startsPool func(pid uint32, startPC uint64) bool
+	judged     func(pid uint32) bool
 	use        event.Use
 }
 
 // Record implements source.Receiver.
 func (r *poolReceiver) Record(rec source.Record) {
-	if rec.Kind() == event.KindUse {
-		u := event.As[event.Use](rec)
-		sends := u != nil && model.UseKind(u.Use) != model.UseRead && model.UseKind(u.Use) != model.UseServe
-		if sends && u.ParentGoid != 0 && r.startsPool(uint32(u.PidTgid>>32), u.StartPc) {
-			r.use = *u
+	if u := event.As[event.Use](rec); rec.Kind() == event.KindUse && u != nil {
+		switch pid := uint32(u.PidTgid >> 32); {
+		case u.Goid == 0 && pid != 0 && !r.judged(pid): // it may be Go, where threads mean nothing: nobody knows who it was
+			rec = r.changed(u)
+			r.use.PidTgid = 0
+		case r.sends(u) && u.ParentGoid != 0 && r.startsPool(pid, u.StartPc):
+			rec = r.changed(u)
 			r.use.ParentGoid = 0
-			rec = event.Bytes(&r.use)
 		}
 	}
 	r.Receiver.Record(rec)
+}
+
+func (r *poolReceiver) sends(u *event.Use) bool {
+	return model.UseKind(u.Use) != model.UseRead && model.UseKind(u.Use) != model.UseServe
+}
+
+// changed returns r.use as a record, a copy of u.
+func (r *poolReceiver) changed(u *event.Use) source.Record {
+	r.use = *u
+	return event.Bytes(&r.use)
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -20,7 +21,8 @@ func (u *uses) Tick(time.Duration)     {}
 func TestGoroutinesOfPoolsHaveNobodyWhoStartedThem(t *testing.T) {
 	const pool, own = 0x1000, 0x2000
 	var got uses
-	r := &poolReceiver{Receiver: &got, startsPool: func(pid uint32, pc uint64) bool { return pid == 7 && pc == pool }}
+	r := &poolReceiver{Receiver: &got, startsPool: func(pid uint32, pc uint64) bool { return pid == 7 && pc == pool },
+		judged: func(uint32) bool { return true }}
 	for _, u := range []event.Use{
 		{Use: uint8(model.UseSend), StartPc: pool}, {Use: uint8(model.UseCall), StartPc: pool}, {Use: uint8(model.UseSend), StartPc: own},
 		{Use: uint8(model.UseRead), StartPc: pool}, {Use: uint8(model.UseServe), StartPc: pool},
@@ -38,3 +40,26 @@ func TestGoroutinesOfPoolsHaveNobodyWhoStartedThem(t *testing.T) {
 		}
 	}
 }
+
+func TestThreadsOfProgramsNotLookedAtMeanNothing(t *testing.T) {
+	var got processes
+	r := &poolReceiver{Receiver: &got, startsPool: func(uint32, uint64) bool { return false }, judged: func(pid uint32) bool { return pid == 7 }}
+	for _, u := range []event.Use{
+		{PidTgid: 7<<32 | 1},          // looked at
+		{PidTgid: 8<<32 | 1},          // may be Go
+		{PidTgid: 8<<32 | 1, Goid: 3}, // is
+		{},                            // nobody knows
+	} {
+		u.Hdr.Kind = uint8(event.KindUse)
+		r.Record(event.Bytes(&u))
+	}
+	if want := (processes{7, 0, 8, 0}); !slices.Equal(got, want) {
+		t.Errorf("processes %v, want %v", got, want)
+	}
+}
+
+// processes keeps whose uses it was told of.
+type processes []uint64
+
+func (p *processes) Record(r source.Record) { *p = append(*p, event.As[event.Use](r).PidTgid>>32) }
+func (p *processes) Tick(time.Duration)     {}
