@@ -10,17 +10,13 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -29,6 +25,7 @@ import (
 	"sonde/exporters/batch"
 	"sonde/exporters/otlp"
 	"sonde/exporters/semconv"
+	"sonde/testbed/bench/collector"
 )
 
 // services is the number of observed processes that the spans are spread over.
@@ -41,7 +38,7 @@ func main() {
 	flag.Parse()
 	err := error(nil)
 	if *receive != "" {
-		err = serve(otlp.Protocol(*receive), os.Stdin, os.Stdout)
+		err = collector.Serve(otlp.Protocol(*receive), os.Stdin, os.Stdout)
 	} else {
 		err = measureAll(*rate, *duration)
 	}
@@ -74,19 +71,20 @@ func measureAll(rate int, duration time.Duration) error {
 
 // measure exports for a time and prints one line.
 func measure(protocol otlp.Protocol, l load, duration time.Duration) error {
-	r := &receiver{url: "http://127.0.0.1:1/v1/traces"} // refuses
+	url, stop, received := "http://127.0.0.1:1/v1/traces", func() error { return nil }, new(uint64) // refuses
 	if !l.down {
-		var err error
-		if r, err = startReceiver(protocol); err != nil {
+		r, err := collector.Start(nil, "-receive", string(protocol))
+		if err != nil {
 			return err
 		}
+		url, stop, received = r.URL, r.Stop, &r.Received
 	}
 	c := otlp.Default()
-	c.Protocol, c.Endpoint, c.Resource = protocol, r.url, semconv.Resource{Host: model.Host{Name: "bench"}}
+	c.Protocol, c.Endpoint, c.Resource = protocol, url, semconv.Resource{Host: model.Host{Name: "bench"}}
 	c.Queue.Delay, c.Queue.Block = time.Second, l.rate == 0
 	traces, err := otlp.NewTraces(c, func() model.Clock { return model.Clock{} }, nil)
 	if err != nil {
-		return errors.Join(err, r.stop())
+		return errors.Join(err, stop())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -97,10 +95,10 @@ func measure(protocol otlp.Protocol, l load, duration time.Duration) error {
 	cancel()
 	err = <-done
 	used := cpuTime() - before
-	if err := errors.Join(err, r.stop()); err != nil {
+	if err := errors.Join(err, stop()); err != nil {
 		return err
 	}
-	return report(string(protocol)+", "+l.name, l, traces.Stats(), r.received, took, used, resident)
+	return report(string(protocol)+", "+l.name, l, traces.Stats(), *received, took, used, resident)
 }
 
 // report prints a line. What was exported was received; at a fixed rate nothing is dropped, and nothing at all is exported to
@@ -154,47 +152,4 @@ func residentMB() float64 {
 		return 0
 	}
 	return resident * float64(os.Getpagesize()) / (1 << 20)
-}
-
-// receiver is the other process.
-type receiver struct {
-	url      string
-	received uint64
-	cmd      *exec.Cmd
-	stdin    io.Closer
-	stdout   *bufio.Reader
-}
-
-func startReceiver(protocol otlp.Protocol) (*receiver, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	r := &receiver{cmd: exec.Command(self, "-receive", string(protocol))}
-	r.cmd.Stderr = os.Stderr
-	in, err := r.cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := r.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := r.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start the receiver: %w", err)
-	}
-	r.stdin, r.stdout = in, bufio.NewReader(out)
-	line, err := r.stdout.ReadString('\n')
-	r.url = strings.TrimSpace(line)
-	return r, err
-}
-
-// stop ends the receiver and reads how many spans it counted.
-func (r *receiver) stop() error {
-	if r.cmd == nil {
-		return nil
-	}
-	err := r.stdin.Close()
-	_, scanErr := fmt.Fscan(r.stdout, &r.received)
-	return errors.Join(err, scanErr, r.cmd.Wait())
 }

@@ -3,24 +3,12 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"time"
 
-	"google.golang.org/grpc"
-
 	"sonde/agent/model"
 )
-
-// export is the method's handler in the form that gRPC's generated code has.
-func (c *counter) export(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-	var request []byte
-	if err := decode(&request); err != nil {
-		return nil, err
-	}
-	return &[]byte{}, c.count(request)
-}
 
 // exampleRequests are those of a shop: half of them received, a third sent over HTTP, the rest queries.
 func exampleRequests() []*model.Request {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+package collector
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -20,8 +21,9 @@ import (
 // counter receives OTLP and counts spans without decoding them, so that the receiver's processor time is not what limits.
 type counter struct{ spans atomic.Uint64 }
 
-// serve receives until in ends, then writes the count to out. The first line of out is the endpoint.
-func serve(protocol otlp.Protocol, in io.Reader, out io.Writer) error {
+// Serve receives until in ends, then writes the count to out. The first line of out is the endpoint for spans. It is what the other
+// process runs.
+func Serve(protocol otlp.Protocol, in io.Reader, out io.Writer) error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -75,6 +77,15 @@ func (rawCodec) Marshal(v any) ([]byte, error) { return *v.(*[]byte), nil }
 func (rawCodec) Unmarshal(data []byte, v any) error {
 	*v.(*[]byte) = data
 	return nil
+}
+
+// export is the method's handler in the form that gRPC's generated code has.
+func (c *counter) export(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+	var request []byte
+	if err := decode(&request); err != nil {
+		return nil, err
+	}
+	return &[]byte{}, c.count(request)
 }
 
 // count adds the spans of an ExportTraceServiceRequest: field 1 holds resources, field 2 of those scopes, field 2 of those
