@@ -136,7 +136,7 @@ bench-engine: ## how many requests a second one core parses, from a recorded run
 
 .PHONY: lint
 lint: ## go vet, golangci-lint, clang-format
-	$(GO) vet -tags kernel ./...
+	$(GO) vet -tags kernel,slow ./...
 	@if command -v golangci-lint >/dev/null; then golangci-lint run; else $(GO) run $(GOLANGCI) run; fi
 	@command -v $(CLANG_FORMAT) >/dev/null || { echo 'apt-get install $(CLANG_FORMAT)'; exit 1; }
 	@find probes testbed -path '*/vmlinux/*' -prune -o \( -name '*.[ch]' ! -name vmlinux.h \) -print0 | \

@@ -32,7 +32,7 @@ func TestNobodyIsBlamedForTheWorkOfAnother(t *testing.T) {
 			t.Cleanup(s.Stop)
 			for _, concurrent := range []int{1, 6} {
 				ob := l.observeWith(t, harness.Options{Env: []string{roomyRing}}, s.Port, up.Port)
-				jobs := 50 * concurrent
+				jobs := 30 * concurrent
 				askJobs(t, s.Addr, first, jobs, concurrent)
 				first += jobs
 				events := ob.finish(4 * jobs)
