@@ -89,7 +89,7 @@ backends-slow: backends ## the same with Jaeger, Prometheus 3 and a larger colle
 
 .PHONY: test-backends-slow
 test-backends-slow: backends-slow ## tests against Jaeger, Prometheus 3 and the gateway collector (root)
-	$(GO) test -tags kernel,slow -count=1 -timeout 25m -run Slow ./testbed/e2e
+	$(GO) test -tags kernel,slow -count=1 -timeout 25m -run "^TestSlow(Jaeger|Prometheus3|Gateway)" ./testbed/e2e
 
 .PHONY: generate
 generate: clang-pinned ## rebuild the BPF objects and their Go bindings
