@@ -95,7 +95,7 @@ func (f *exportFlags) openJaeger(o *outputs, now func() model.Clock) error {
 	if err != nil {
 		return fmt.Errorf("export spans to Jaeger: %w", err)
 	}
-	o.add("jaeger", "jaeger_span_exporter", x)
+	o.add("jaeger", jaegerKind(f.jaeger.Endpoint), x)
 	return nil
 }
 
@@ -112,7 +112,7 @@ func (f *exportFlags) openFile(o *outputs, now func() model.Clock) error {
 	if err != nil {
 		return fmt.Errorf("write spans to %s: %w", f.tracesFile, err)
 	}
-	o.add("file", "file_span_exporter", x)
+	o.add("file", "otlp_file_span_exporter", x)
 	return nil
 }
 
@@ -148,6 +148,13 @@ func (o *outputs) String() string {
 func otlpKind(p otlp.Protocol, signal string) string {
 	transport := map[otlp.Protocol]string{otlp.GRPC: "grpc", otlp.HTTPProtobuf: "http", otlp.HTTPJSON: "http_json"}[p]
 	return "otlp_" + transport + "_" + signal + "_exporter"
+}
+
+func jaegerKind(endpoint string) string {
+	if strings.HasPrefix(endpoint, "udp:") {
+		return "jaeger_thrift_udp_span_exporter"
+	}
+	return "jaeger_thrift_http_span_exporter"
 }
 
 func (o *outputs) add(name, kind string, x spanExporter) {

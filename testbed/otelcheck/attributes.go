@@ -44,7 +44,7 @@ var custom = map[string][]string{
 	"network.transport": {"icmp", "ipv6-icmp"}, // flows below TCP and UDP
 	"rpc.system.name":   nil,
 	"otel.component.type": { // exporters that no SDK has
-		"console_metric_exporter", "otlp_file_span_exporter", "jaeger_thrift_http_span_exporter", "jaeger_thrift_udp_span_exporter",
+		"console_span_exporter", "console_metric_exporter", "otlp_file_span_exporter", "jaeger_thrift_http_span_exporter", "jaeger_thrift_udp_span_exporter",
 	},
 }
 
