@@ -24,6 +24,7 @@ type Self struct {
 	Queues       []Queue
 	Exporters    []Exporter
 	Open         []OpenConnections
+	SelfExport   []SignalCount     // processes that export telemetry of their own
 	RequestsLost []RoleCount       // lost in the kernel, as far as the turn numbers tell
 	MapFull      map[string]uint64 // by map name
 	PacketDrops  map[string]uint64 // by the kernel's drop reason
@@ -79,6 +80,12 @@ type RoleCount struct {
 	Count uint64
 }
 
+// SignalCount counts processes that export a signal: "traces", "metrics".
+type SignalCount struct {
+	Signal    string
+	Processes uint64
+}
+
 // Bytes are counted from the observed sockets' point of view.
 type Bytes struct{ Transmitted, Received uint64 }
 
@@ -100,6 +107,9 @@ func (s *Self) add(f *families) {
 		f.add(model.MetricQueueDropped, float64(q.Dropped), named(model.AttrQueue, q.Name))
 	}
 	s.addExporters(f)
+	for _, e := range s.SelfExport {
+		f.add(model.MetricSelfExport, float64(e.Processes), named(model.AttrSignal, e.Signal))
+	}
 	f.addCounts(model.MetricResyncs, model.AttrProtocol, s.Resyncs)
 	f.addCounts(model.MetricMemory, model.AttrSubsystem, s.MemoryBytes)
 	f.addCounts(model.MetricTraceUnresolved, model.AttrReason, s.Unresolved)

@@ -65,6 +65,7 @@ const (
 	MetricQueueDropped
 	MetricSpansExported
 	MetricPointsExported
+	MetricSelfExport
 	MetricMemory
 	MetricBuildInfo
 
@@ -126,6 +127,7 @@ const (
 	AttrEvidence       // how the parent of a span was found, "none" for a root
 	AttrComponentType  // "otlp_grpc_span_exporter"
 	AttrComponentName  // "otlp_grpc_span_exporter/0"
+	AttrSignal         // "traces", "metrics"
 	AttrOverflow       // "true" on the series that takes what is over the limit
 
 	AttrCount // the number of attributes, not one of them

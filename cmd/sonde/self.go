@@ -52,6 +52,10 @@ func (s *selfSource) Self() aggregate.Self {
 		s.kernel(&self)
 		s.pipeline(&self)
 		s.exporters(&self)
+		own := s.exporting.Counts()
+		self.SelfExport = []aggregate.SignalCount{
+			{Signal: "traces", Processes: uint64(own.Traces)}, {Signal: "metrics", Processes: uint64(own.Metrics)},
+		}
 	}
 	return self
 }

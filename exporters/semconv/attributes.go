@@ -137,6 +137,8 @@ var attributes = [model.AttrCount]Attribute{
 		Description: "Kind of an exporter: `otlp_grpc_span_exporter`, `otlp_http_metric_exporter`."},
 	model.AttrComponentName: {Key: "otel.component.name", Stability: Development,
 		Description: "The same with a number, which tells exporters of one kind apart."},
+	model.AttrSignal: {Key: "signal",
+		Description: "What a process exports: `traces`, `metrics`."},
 	model.AttrOverflow: {Key: "otel.metric.overflow", Stability: Stable,
 		Description: "`true` on the series that takes what is over the limit of series, so that sums stay exact."},
 }

@@ -301,6 +301,11 @@ var metrics = [model.MetricCount]Metric{
 		Description: "Data points of metrics that an exporter was done with, the receiver took them or error_type says why not.",
 		Attributes:  exporterAttributes,
 	},
+	model.MetricSelfExport: {
+		Name: "sonde.selfexport.processes", Unit: "{process}", Kind: UpDownCounter,
+		Description: "Processes that were seen to export telemetry of their own. Spans of those that export traces are left out, unless --silence-self-exporting=false.",
+		Attributes:  []model.Attr{model.AttrSignal},
+	},
 	model.MetricMemory: {
 		Name: "sonde.memory", Unit: "By", Kind: UpDownCounter,
 		Description: "Memory held by a part of the agent.",
