@@ -116,6 +116,24 @@ func TestTheTracerIsToldOfUses(t *testing.T) {
 	}
 }
 
+// The sender of a connection that goes on is told of once, before its first bytes make the connection known.
+func TestTheSenderOfAnOlderConnectionIsKnown(t *testing.T) {
+	s, o := traced(conn.Default())
+	c := s.sock(here, there)
+	c.used(model.UseSend, 7, 8).sent(get)
+	if len(o.lines) != 2 || !strings.HasPrefix(o.lines[0], "use 2: conn 1") {
+		t.Errorf("told: %q", o.lines)
+	}
+	s, o = traced(conn.Default())
+	c = s.sock(here, there)
+	c.used(model.UseSend, 7, 8)
+	s.tick(time.Second) // another socket has the address now
+	c.sent(get)
+	if len(o.lines) != 1 || !strings.HasPrefix(o.lines[0], "begin") {
+		t.Errorf("told: %q", o.lines)
+	}
+}
+
 func TestTheAgentsOwnConnectionsAreNotTraced(t *testing.T) {
 	c := conn.Default()
 	c.Self = 7

@@ -118,11 +118,12 @@ type Tracker struct {
 	out      Output
 	identify Identify
 	engine   *detect.Engine
-	current  *Conn         // whose bytes are being parsed
-	talking  *talk         // the same of datagrams, nil otherwise
-	tracer   Tracer        // nil when nobody traces
-	started  model.Started // for tracer
-	used     model.Use     // the same
+	current  *Conn                // whose bytes are being parsed
+	talking  *talk                // the same of datagrams, nil otherwise
+	tracer   Tracer               // nil when nobody traces
+	started  model.Started        // for tracer
+	used     model.Use            // the same
+	untold   map[uint64]event.Use // of sockets that are not known yet
 
 	conns   map[uint64]*Conn         // by address of the kernel's socket
 	cookies map[uint64]*Conn         // by socket cookie, once a segment told it
@@ -154,7 +155,7 @@ func New(c Config, identify Identify, interfaceName func(uint32) string, out Out
 		config: c, out: out, identify: identify, interfaceName: interfaceName,
 		conns: map[uint64]*Conn{}, cookies: map[uint64]*Conn{}, pairs: map[pair]*Conn{}, listed: map[uint64]*event.Listed{},
 		flows: map[event.FlowKey]*packetFlow{}, actors: map[uint64]*model.Process{}, early: map[pair]event.Record{},
-		talks: map[talkKey]*talk{}, bound: map[binding]event.Listed{},
+		talks: map[talkKey]*talk{}, bound: map[binding]event.Listed{}, untold: map[uint64]event.Use{},
 	}
 	t.engine = detect.New(all.Specs(), t.emit, t.marks())
 	if t.config.Wire {
@@ -250,6 +251,7 @@ func (t *Tracker) unannounced(old *Conn, s *event.Segment) *Conn {
 		delete(t.listed, s.Cookie)
 		t.join(c, l)
 	}
+	t.tellUse(s.Hdr.Sock, at)
 	return c
 }
 

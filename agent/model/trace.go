@@ -112,9 +112,12 @@ type Started struct {
 	Process        *Process // at the observed end, nil when not known
 
 	// Seq is the TCP sequence number of the first byte of the request, the same at both ends of a connection; Stream tells
-	// the streams of HTTP/2 apart, 0 elsewhere.
+	// the streams of HTTP/2 apart, and what else begins at one byte, 0 elsewhere.
 	Seq    uint32
 	Stream uint32
+
+	Pushed bool // the server sent it unasked: no sender is its cause, and no reader works on it
+	Late   bool // it has ended: nothing is its consequence any more
 
 	Start  time.Duration // first byte, since boot
 	Fields []Field       // that may carry trace context; valid during the call
@@ -137,6 +140,9 @@ type Actor struct {
 	PID, TID uint32
 	Started  time.Duration // of the thread, since boot
 	Creator  uint32        // thread that started this one, 0 when not known
+
+	// Unjudged says that the program may have goroutines that cannot be told apart yet: the thread proves nothing.
+	Unjudged bool
 
 	// In Go programs, 0 elsewhere. Threads mean nothing there.
 	Goroutine       uint64

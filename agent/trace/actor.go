@@ -71,7 +71,9 @@ type process struct {
 	pid        uint32
 	actors     int
 	goroutines bool
+	unjudged   bool // it may have goroutines; until that is known its threads prove nothing
 
+	unread  int // open requests that nobody was seen to read
 	serving int // actors that have served
 
 	live  int           // requests that are being served
@@ -172,6 +174,7 @@ func (t *Tracer) actor(u *model.Actor, at time.Duration) *actor {
 	}
 	if a := t.actors[k]; a != nil {
 		if a.start == u.Started || k.goroutine != 0 {
+			a.proc.unjudged = u.Unjudged
 			if a.last = max(a.last, at); k.goroutine != 0 && u.ParentGoroutine == 0 {
 				a.parent = actorKey{} // the source knows better what it works for
 			}
@@ -195,6 +198,7 @@ func (t *Tracer) actor(u *model.Actor, at time.Duration) *actor {
 	} else {
 		a = &actor{}
 	}
+	p.unjudged = u.Unjudged
 	*a = actor{key: k, gen: a.gen, proc: p, start: u.Started, pc: u.StartPC, first: at, last: at}
 	switch {
 	case k.goroutine != 0:
@@ -224,6 +228,29 @@ func (t *Tracer) process(pid uint32) *process {
 	return p
 }
 
+// forgetProcess drops a process of which nothing is known any more.
+func (t *Tracer) forgetProcess(p *process) {
+	if p.actors == 0 && p.unread == 0 {
+		delete(t.processes, p.pid)
+	}
+}
+
+// unread counts a request against its process until somebody is seen to read it.
+func (t *Tracer) unread(r *request) {
+	if p := t.process(r.pid); p != nil {
+		r.reads = p
+		p.unread++
+	}
+}
+
+func (t *Tracer) wasRead(r *request) {
+	if p := r.reads; p != nil {
+		r.reads = nil
+		p.unread--
+		t.forgetProcess(p)
+	}
+}
+
 // forget drops an actor; what it serves has none from here on.
 func (t *Tracer) forget(a *actor) {
 	for a.live.first != nil {
@@ -231,9 +258,8 @@ func (t *Tracer) forget(a *actor) {
 	}
 	t.byUse.remove(a)
 	delete(t.actors, a.key)
-	if a.proc.actors--; a.proc.actors == 0 {
-		delete(t.processes, a.proc.pid)
-	}
+	a.proc.actors--
+	t.forgetProcess(a.proc)
 	if *a = (actor{gen: a.gen + 1}); len(t.spare) < maxSpare {
 		t.spare = append(t.spare, a)
 	}
@@ -244,6 +270,7 @@ func (t *Tracer) serve(r *request, a *actor, from time.Duration) {
 	if r.live {
 		t.leave(r, from)
 	}
+	t.wasRead(r)
 	r.live, r.actor, r.proc, r.from = true, a, a.proc, from
 	a.live.push(r, onActor)
 	if r.pid == 0 {

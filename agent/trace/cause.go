@@ -32,7 +32,12 @@ func (t *Tracer) decide(r *request, a *actor) {
 
 // cause returns the request that an actor worked on at a time, nil when there is none or several may be.
 func (t *Tracer) cause(a *actor, at time.Duration) (*request, model.Evidence) {
-	if a.proc.goroutines && a.key.goroutine == 0 {
+	switch p := a.proc; {
+	case a.key.goroutine != 0:
+	case p.goroutines:
+		return nil, 0
+	case p.unjudged:
+		t.stats.Unproven++
 		return nil, 0
 	}
 	s, n := a.serving(at)
@@ -47,21 +52,28 @@ func (t *Tracer) cause(a *actor, at time.Duration) (*request, model.Evidence) {
 	case r == nil:
 	case a.key.goroutine != 0:
 		return r, model.EvidenceGoroutine
+	case a.proc.loop(): // what it has read may not have been told
+		t.stats.Ambiguous++
 	default:
 		a.proc.answers.sends++
-		if t.proven(&s, &a.proc.answers) {
+		if t.proven(&s, &a.proc.answers, a.proc.serving == 1) {
 			return r, model.EvidenceThread
 		}
 	}
 	return nil, 0
 }
 
-// stray counts what a serving thread sends while others serve and it does not. With several requests that are served by one of
-// several threads, that is how event loops look to which a call goes because its connection belongs to them, whoever makes
-// it; then what they send while they serve one request may be for another as well. A single loop is no such. Threads that stay
-// with their requests do so when they have something left to do after their answer.
+// loop tells whether a single thread serves all requests, and some that came are not known to be read: their records may be
+// lost, and then it serves several.
+func (p *process) loop() bool { return p.serving == 1 && p.unread > 0 }
+
+// stray counts what a serving thread sends while it serves nothing. With several requests that are served by one of several
+// threads, that is how event loops look to which a call goes because its connection belongs to them, whoever makes it; then
+// what they send while they serve one request may be for another as well. A single loop that sends while nothing is served
+// works for requests that it has answered, or for itself, and may do so while it serves one. Threads that stay with their
+// requests do so when they have something left to do after their answer.
 func (a *actor) stray() {
-	if a.served && a.key.goroutine == 0 && a.proc.live > 0 {
+	if a.served && a.key.goroutine == 0 && (a.proc.live > 0 || a.proc.serving == 1) {
 		a.proc.answers.strays++
 	}
 }
@@ -105,7 +117,7 @@ func (t *Tracer) ancestor(a *actor, at time.Duration) (*request, model.Evidence)
 			f.good++
 		}
 		switch {
-		case !t.proven(&s, f):
+		case !t.proven(&s, f, false):
 		case a.again && !s.alone && f.again < moreProof*t.config.Proof:
 			t.stats.Unproven++
 		default:
@@ -132,12 +144,13 @@ func (r *request) help(a *actor) {
 	}
 }
 
-// proven tells whether members of a family are evidence for a request.
-func (t *Tracer) proven(s *stint, f *family) bool {
+// proven tells whether members of a family are evidence for a request. loop says that a single thread serves all of a process.
+func (t *Tracer) proven(s *stint, f *family, loop bool) bool {
+	strays := f.strays*fewStrays > f.sends
 	switch {
-	case s.alone:
+	case s.alone && !(strays && loop):
 		return true
-	case f.broken || f.strays*fewStrays > f.sends:
+	case f.broken || strays:
 		t.stats.Shared++
 	case f.good >= t.config.Proof:
 		return true

@@ -53,6 +53,7 @@ type request struct {
 	helpers [2]actorRef // actors started for it that sent several times
 
 	conn  *connection
+	reads *process // server: that is to read it, until it was seen to
 	actor *actor
 	proc  *process
 
@@ -164,6 +165,7 @@ func (t *Tracer) unlist(r *request) {
 		r.conn.open.remove(r, onConn)
 		r.conn = nil
 	}
+	t.wasRead(r)
 	if r.live {
 		t.leave(r, r.end)
 	}

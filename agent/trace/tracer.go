@@ -182,6 +182,9 @@ func (t *Tracer) beginServer(r *request, c *connection) {
 		t.indexTrace(r)
 	}
 	t.meet(r)
+	if r.pid != 0 {
+		t.unread(r)
+	}
 	switch reader := c.reader.get(); {
 	case reader == nil:
 	case c.readAt >= r.start: // the head came in pieces, of which the first was read
@@ -264,6 +267,7 @@ func (t *Tracer) Ended(conn uint64) {
 // close ends a request that is open.
 func (t *Tracer) close(r *request, at time.Duration) {
 	r.finished, r.end = true, max(at, r.start)
+	t.wasRead(r)
 	if r.live {
 		t.leave(r, r.end)
 	}

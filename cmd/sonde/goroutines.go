@@ -70,9 +70,9 @@ type poolReceiver struct {
 func (r *poolReceiver) Record(rec source.Record) {
 	if u := event.As[event.Use](rec); rec.Kind() == event.KindUse && u != nil {
 		switch pid := uint32(u.PidTgid >> 32); {
-		case u.Goid == 0 && pid != 0 && !r.judged(pid): // it may be Go, where threads mean nothing: nobody knows who it was
+		case u.Goid == 0 && pid != 0 && !r.judged(pid): // it may be Go, where threads mean nothing
 			rec = r.changed(u)
-			r.use.PidTgid = 0
+			r.use.Hdr.Flags |= event.UseUnjudged
 		case r.sends(u) && u.ParentGoid != 0 && r.startsPool(pid, u.StartPc):
 			rec = r.changed(u)
 			r.use.ParentGoid = 0

@@ -42,7 +42,7 @@ func TestGoroutinesOfPoolsHaveNobodyWhoStartedThem(t *testing.T) {
 }
 
 func TestThreadsOfProgramsNotLookedAtMeanNothing(t *testing.T) {
-	var got processes
+	var got flags
 	r := &poolReceiver{Receiver: &got, startsPool: func(uint32, uint64) bool { return false }, judged: func(pid uint32) bool { return pid == 7 }}
 	for _, u := range []event.Use{
 		{PidTgid: 7<<32 | 1},          // looked at
@@ -53,13 +53,13 @@ func TestThreadsOfProgramsNotLookedAtMeanNothing(t *testing.T) {
 		u.Hdr.Kind = uint8(event.KindUse)
 		r.Record(event.Bytes(&u))
 	}
-	if want := (processes{7, 0, 8, 0}); !slices.Equal(got, want) {
-		t.Errorf("processes %v, want %v", got, want)
+	if want := (flags{0, event.UseUnjudged, 0, 0}); !slices.Equal(got, want) {
+		t.Errorf("flags %v, want %v", got, want)
 	}
 }
 
-// processes keeps whose uses it was told of.
-type processes []uint64
+// flags keeps those of what it was told of.
+type flags []uint8
 
-func (p *processes) Record(r source.Record) { *p = append(*p, event.As[event.Use](r).PidTgid>>32) }
-func (p *processes) Tick(time.Duration)     {}
+func (f *flags) Record(r source.Record) { *f = append(*f, event.As[event.Use](r).Hdr.Flags) }
+func (f *flags) Tick(time.Duration)     {}

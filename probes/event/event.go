@@ -79,6 +79,10 @@ const (
 	UseServe = uint8(recordUseKindUSE_SERVE)
 )
 
+// UseUnjudged is a flag of a Use that user space sets: nobody has looked yet at the program, which may be Go, where threads
+// mean nothing.
+const UseUnjudged = uint8(1)
+
 // Indexes of the kernel's counters map.
 const (
 	CounterLost                 = uint32(recordCounterCOUNTER_LOST)

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sonde/agent/model"
@@ -62,6 +63,8 @@ type Detector struct {
 	swept  time.Duration
 	byPID  map[uint32]*exporter
 	counts Counts
+
+	known atomic.Int64 // processes in byPID: mostly none, and then nobody needs the lock to know
 }
 
 // New returns a detector. c must be valid.
@@ -93,6 +96,7 @@ func (d *Detector) Seen(r *model.Request) {
 		}
 		e = &exporter{started: p.Started}
 		d.byPID[p.PID] = e
+		d.known.Store(int64(len(d.byPID)))
 	}
 	e.last = d.now
 	d.count(s&^e.signals, 1)
@@ -106,7 +110,7 @@ func (d *Detector) Traces(p *model.Process) bool { return d.exports(p, traces) }
 func (d *Detector) Metrics(p *model.Process) bool { return d.exports(p, metrics) }
 
 func (d *Detector) exports(p *model.Process, s signal) bool {
-	if p == nil || !d.c.Enabled {
+	if p == nil || !d.c.Enabled || d.known.Load() == 0 {
 		return false
 	}
 	d.mu.Lock()
@@ -165,6 +169,7 @@ func (d *Detector) makeRoom() {
 func (d *Detector) forget(pid uint32, e *exporter) {
 	d.count(e.signals, -1)
 	delete(d.byPID, pid)
+	d.known.Store(int64(len(d.byPID)))
 }
 
 func (d *Detector) count(s signal, n int) {
