@@ -23,6 +23,34 @@ type tree struct {
 
 	root      node
 	templates int
+	changes   uint64 // of what a path may match
+	recent    [recentPaths]match
+}
+
+// recentPaths is the number of paths whose way through the tree is remembered: what is asked for most is asked for again.
+const recentPaths = 32
+
+// match is the way that a path took. The hits on it count whether or not it is remembered.
+type match struct {
+	text    [maxRecent]byte
+	length  int
+	changes uint64 // of the tree at that time
+	route   string // "" where nothing is remembered
+	way     [maxDepth]*node
+	depth   int
+}
+
+// maxRecent is the length in bytes of paths that are remembered, as a copy: they may be slices of larger buffers.
+const maxRecent = 64
+
+// place is where the way of a path is remembered. Paths differ at their end.
+func place(path string) int {
+	n := len(path)
+	h := uint(n)
+	for i := max(0, n-4); i < n; i++ {
+		h = h*31 + uint(path[i])
+	}
+	return int(h % recentPaths)
 }
 
 // node is a segment below its parent. Every node without children ends a template.
@@ -80,6 +108,23 @@ func next(path string) (segment, rest string) {
 
 // find returns the template of a path that is known, "" otherwise.
 func (t *tree) find(path string) string {
+	if len(path) > maxRecent {
+		return t.walk(path, &match{})
+	}
+	m := &t.recent[place(path)]
+	if m.route != "" && m.changes == t.changes && string(m.text[:m.length]) == path {
+		for _, n := range m.way[:m.depth] {
+			n.hits++
+		}
+		return m.route
+	}
+	m.depth, m.length, m.changes = 0, copy(m.text[:], path), t.changes
+	m.route = t.walk(path, m)
+	return m.route
+}
+
+// walk goes down the tree, counts and notes the way.
+func (t *tree) walk(path string, m *match) string {
 	n := &t.root
 	for depth := 0; ; depth++ {
 		segment, rest := next(path)
@@ -101,12 +146,15 @@ func (t *tree) find(path string) string {
 			return ""
 		}
 		n.hits++
+		m.way[m.depth] = n
+		m.depth++
 	}
 	return n.route
 }
 
 // learn adds the template of a path that find does not know.
 func (t *tree) learn(path string) string {
+	t.changes++
 	for t.templates >= t.maxTemplates {
 		t.shrink()
 	}

@@ -30,12 +30,14 @@ type Queue struct {
 
 	wake chan struct{} // a batch is full
 
-	mu      sync.Mutex
-	room    sync.Cond // the sender settled a batch, or stopped
-	open    batch     // being filled
-	full    []batch   // to be sent, the oldest first
-	stopped bool
-	stats   Stats
+	mu         sync.Mutex
+	room       sync.Cond // the sender settled a batch, or stopped
+	open       batch     // being filled
+	full       []batch   // to be sent, the oldest first
+	spare      []*Group  // with memory for the next batch, spareBytes together
+	spareBytes int
+	stopped    bool
+	stats      Stats
 }
 
 // batch is what is sent together. A batch is small in processes: one lookup by map is due only when the process is another
@@ -47,8 +49,6 @@ type batch struct {
 	spans  int
 	bytes  int
 }
-
-var groups = sync.Pool{New: func() any { return new(Group) }}
 
 // New makes a queue. config must be valid.
 func New(config Config, encode Encoder, sender Sender, log *slog.Logger) *Queue {
@@ -75,7 +75,7 @@ func (q *Queue) Add(p *model.Process, r *model.Request) {
 		q.stats.Dropped[QueueFull]++
 		return
 	}
-	g := q.open.group(p)
+	g := q.group(p)
 	start := len(g.Bytes)
 	g.Bytes = q.encode(g.Bytes, r)
 	n := len(g.Bytes) - start
@@ -136,7 +136,9 @@ func (q *Queue) Stats() Stats {
 	return q.stats
 }
 
-func (b *batch) group(p *model.Process) *Group {
+// group returns the group of p in the open batch.
+func (q *Queue) group(p *model.Process) *Group {
+	b := &q.open
 	if b.last != nil && b.last.Process == p {
 		return b.last
 	}
@@ -144,7 +146,7 @@ func (b *batch) group(p *model.Process) *Group {
 		b.last = b.groups[i]
 		return b.last
 	}
-	g := groups.Get().(*Group)
+	g := q.takeSpare()
 	g.Process = p
 	if b.index == nil {
 		b.index = make(map[*model.Process]int)
@@ -155,11 +157,33 @@ func (b *batch) group(p *model.Process) *Group {
 	return g
 }
 
+// maxSpare bounds the groups that wait for another use. Their memory is that of two batches at most.
+const maxSpare = 64
+
+// takeSpare returns an empty group. Those that wait are kept here and in no sync.Pool, which the collector empties: growing a
+// batch from nothing copies it once more.
+func (q *Queue) takeSpare() *Group {
+	n := len(q.spare)
+	if n == 0 {
+		return new(Group)
+	}
+	g := q.spare[n-1]
+	q.spare[n-1] = nil
+	q.spare = q.spare[:n-1]
+	q.spareBytes -= cap(g.Bytes)
+	return g
+}
+
 // release gives the memory of a settled batch to the next.
-func (b *batch) release() {
+func (q *Queue) release(b *batch) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	for _, g := range b.groups {
-		g.Process, g.Bytes, g.Ends = nil, g.Bytes[:0], g.Ends[:0]
-		groups.Put(g)
+		if len(q.spare) < maxSpare && q.spareBytes+cap(g.Bytes) <= 2*q.config.BatchBytes {
+			g.Process, g.Bytes, g.Ends = nil, g.Bytes[:0], g.Ends[:0]
+			q.spare = append(q.spare, g)
+			q.spareBytes += cap(g.Bytes)
+		}
 	}
 }
 

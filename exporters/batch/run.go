@@ -70,7 +70,7 @@ func (q *Queue) sendAll(ctx, until context.Context) {
 			return
 		}
 		q.deliver(ctx, &b)
-		b.release()
+		q.release(&b)
 	}
 }
 

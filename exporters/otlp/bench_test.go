@@ -17,11 +17,13 @@ import (
 func BenchmarkEncodeSpan(b *testing.B) {
 	for _, bm := range []struct {
 		name string
+		news bool // no request is like the one before on its connection
 		edit func(r *model.Request)
 	}{
-		{"http server", nil},
-		{"http client", func(r *model.Request) { r.Role = model.RoleClient }},
-		{"postgresql", func(r *model.Request) {
+		{"http server", false, nil},
+		{"http server, other each time", true, nil},
+		{"http client", false, func(r *model.Request) { r.Role = model.RoleClient }},
+		{"postgresql", false, func(r *model.Request) {
 			r.HTTP, r.Role, r.DB = nil, model.RoleClient, &model.DB{
 				System: "postgresql", Command: "Query", Namespace: "shop", Summary: "SELECT cart", Query: "SELECT * FROM cart WHERE id = ?",
 			}
@@ -32,6 +34,9 @@ func BenchmarkEncodeSpan(b *testing.B) {
 			r, buf := spanRequest(1, bm.edit), make([]byte, 0, 4096)
 			b.ReportAllocs()
 			for b.Loop() {
+				if bm.news {
+					r.HTTP.Status ^= 1 // or any other that is not as before
+				}
 				buf = e.append(buf[:0], r)
 			}
 			b.ReportMetric(float64(len(buf)), "B/span")

@@ -34,6 +34,7 @@ type encoder struct {
 	clock  func() model.Clock
 	walker semconv.SpanWalker
 	name   []byte
+	recent [recentSpans]recentSpan
 
 	b       []byte
 	written int
@@ -56,15 +57,13 @@ func (e *encoder) append(b []byte, r *model.Request) []byte {
 	if !s.Parent.IsZero() {
 		b = appendText(b, spanParent, s.Parent[:])
 	}
-	e.name = e.walker.Methods.AppendSpanName(e.name[:0], r)
-	b = appendText(b, spanName, validBytes(e.name))
-	b = appendVarint(b, spanKind, uint64(semconv.KindOf(r)))
 	clock := e.clock()
 	from := clock.Wall(r.Start).UnixNano()
 	b = appendFixed64(b, spanStart, uint64(from))
 	b = appendFixed64(b, spanEnd, uint64(from+int64(r.Duration())))
 	e.b, e.written, e.dropped = b, 0, 0
-	e.walker.Visit(r, e)
+	e.request(r)
+	e.walker.VisitExchange(r, e)
 	b, e.b = e.b, nil
 	if e.dropped > 0 {
 		b = appendVarint(b, spanDropped, uint64(e.dropped))
@@ -73,6 +72,14 @@ func (e *encoder) append(b []byte, r *model.Request) []byte {
 	b = appendStatus(b, r)
 	b = appendFixed32(b, spanFlags, spanFlagsOf(s))
 	return endMessage(b, start)
+}
+
+// describe adds to e.b what r asked and what was answered: name, kind and the first of the attributes.
+func (e *encoder) describe(r *model.Request) {
+	e.name = e.walker.Methods.AppendSpanName(e.name[:0], r)
+	e.b = appendText(e.b, spanName, validBytes(e.name))
+	e.b = appendVarint(e.b, spanKind, uint64(semconv.KindOf(r)))
+	e.walker.VisitRequest(r, e)
 }
 
 func spanFlagsOf(s *model.Span) uint32 {

@@ -5,6 +5,7 @@ package otlp
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -122,9 +123,15 @@ func sizeField(n int) int {
 // appendKey begins a KeyValue in field whose AnyValue will have n bytes, up to and without that AnyValue's content.
 func appendKey(b []byte, field protowire.Number, key string, n int) []byte {
 	if size := 4 + len(key) + n; size < 128 { // then all lengths have one byte, as most have
-		b = append(b, byte(field)<<3|byte(protowire.BytesType), byte(size), keyValueKey<<3|byte(protowire.BytesType), byte(len(key)))
-		b = append(b, key...)
-		return append(b, keyValueValue<<3|byte(protowire.BytesType), byte(n))
+		at := len(b)
+		b = slices.Grow(b, 2+size) // with the content, so that only this asks for room
+		head := b[at : at+6+len(key)]
+		head[0], head[1] = byte(field)<<3|byte(protowire.BytesType), byte(size)
+		head[2], head[3] = keyValueKey<<3|byte(protowire.BytesType), byte(len(key))
+		copy(head[4:], key)
+		tail := head[4+len(key):]
+		tail[0], tail[1] = keyValueValue<<3|byte(protowire.BytesType), byte(n)
+		return b[:at+len(head)]
 	}
 	b = appendLength(b, field, sizeField(len(key))+sizeField(n))
 	b = appendText(b, keyValueKey, key)

@@ -12,7 +12,7 @@ import (
 func (w *Walker) rpc(r *model.Request) {
 	d := r.RPC
 	w.v.String(KeyRPCSystem, "grpc")
-	w.text(KeyRPCMethod, d.Method)
+	w.rpcMethod(d)
 	if name := RPCStatus(d.Status); name != "" {
 		w.v.String(KeyRPCStatus, name)
 	}
@@ -30,6 +30,16 @@ func (w *Walker) rpc(r *model.Request) {
 	if h := r.HTTP; h != nil && h.Status != 0 && h.Status != 200 { // the transport answered, not the service
 		w.v.Uint(KeyStatusCode, uint64(h.Status))
 	}
+}
+
+// rpcMethod: a span's method is one that the server has.
+func (w *Walker) rpcMethod(d *model.RPC) {
+	method := d.Method
+	if w.span && method != "" && d.Status == rpcUnimplemented {
+		w.v.String(KeyRPCMethodOriginal, method)
+		method = other
+	}
+	w.text(KeyRPCMethod, method)
 }
 
 // RPCStatus returns the name of a gRPC status code, "" for one that has none.
@@ -98,7 +108,7 @@ func (w *Walker) messaging(d *model.Messaging) {
 	}
 	w.text(KeyConsumerGroup, d.Group)
 	w.text(KeyClientID, d.ClientID)
-	if d.Messages >= 0 {
+	if d.Messages >= 0 && !(w.span && d.Messages == 1) { // of batches only; nothing received is a batch of none
 		w.v.Int(KeyBatchCount, int64(d.Messages))
 	}
 	if d.Offset >= 0 {

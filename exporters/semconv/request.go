@@ -31,6 +31,7 @@ type Visitor interface {
 type Walker struct {
 	Methods Methods // that HTTP requests go by
 
+	span    bool // the attributes are those of a span, see SpanWalker
 	v       Visitor
 	scratch []byte
 }

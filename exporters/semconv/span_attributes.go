@@ -27,24 +27,24 @@ const (
 type SpanWalker struct {
 	Methods Methods // that HTTP requests go by
 
-	walker  Walker
-	visited spanVisitor
+	walker Walker
 }
 
 // Visit tells v the attributes of r's span.
 func (w *SpanWalker) Visit(r *model.Request, v Visitor) {
-	w.visited = spanVisitor{Visitor: v, r: r}
-	if r.HTTP != nil && r.RPC == nil && r.Role == model.RoleClient {
-		_, w.visited.client = urlPath(r.HTTP)
-	}
-	w.walker.Methods = w.Methods
-	w.walker.Visit(r, &w.visited)
-	w.visited = spanVisitor{}
+	w.VisitRequest(r, v)
+	w.VisitExchange(r, v)
+}
+
+// VisitRequest tells the first part of them: what was asked and answered, by whom. One connection often has the same again and
+// again.
+func (w *SpanWalker) VisitRequest(r *model.Request, v Visitor) {
+	w.walker.Methods, w.walker.span = w.Methods, true
+	w.walker.Visit(r, v)
 	if r.HTTP != nil && r.RPC == nil && r.Role == model.RoleServer && r.Client.Addr.IsValid() {
 		v.Addr(KeyClientAddress, r.Client.Addr.Addr())
 	}
 	visitRequired(r, v)
-	visitExchange(r, v)
 }
 
 // visitRequired tells what a span must have and a request need not: "_OTHER" is a method that nothing is known of.
@@ -67,8 +67,8 @@ func visitRequired(r *model.Request, v Visitor) {
 
 const other = "_OTHER"
 
-// visitExchange tells what no convention has a name for.
-func visitExchange(r *model.Request, v Visitor) {
+// VisitExchange tells the rest: what no convention has a name for, most of which is never the same again.
+func (w *SpanWalker) VisitExchange(r *model.Request, v Visitor) {
 	if e := r.Span.Evidence.String(); e != "" {
 		v.String(KeyEvidence, e)
 	}
@@ -90,43 +90,4 @@ func visitExchange(r *model.Request, v Visitor) {
 	if r.TCP.Retransmits > 0 {
 		v.Uint(KeyTCPRetransmits, uint64(r.TCP.Retransmits))
 	}
-}
-
-// spanVisitor leaves out what a span has not.
-type spanVisitor struct {
-	Visitor
-	r      *model.Request
-	client bool // of HTTP: the path and query are in url.full
-}
-
-// String implements Visitor.
-func (s *spanVisitor) String(key, value string) {
-	switch key {
-	case KeyURLPath:
-		if s.client {
-			return
-		}
-	case KeyRPCMethod:
-		if s.r.RPC.Status == rpcUnimplemented {
-			s.Visitor.String(KeyRPCMethodOriginal, value)
-			value = other
-		}
-	}
-	s.Visitor.String(key, value)
-}
-
-// Bytes implements Visitor.
-func (s *spanVisitor) Bytes(key string, value []byte) {
-	if s.client && key == KeyURLQuery {
-		return
-	}
-	s.Visitor.Bytes(key, value)
-}
-
-// Int implements Visitor.
-func (s *spanVisitor) Int(key string, value int64) {
-	if key == KeyBatchCount && value == 1 { // of batches only; nothing received is a batch of none
-		return
-	}
-	s.Visitor.Int(key, value)
 }

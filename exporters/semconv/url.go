@@ -15,10 +15,12 @@ func (w *Walker) http(r *model.Request, host authority) {
 	h := r.HTTP
 	w.method(h.Method)
 	w.text(KeyURLScheme, h.Scheme)
-	w.text(KeyURLPath, h.Path)
-	if h.Query != "" {
-		w.scratch = appendRedactedQuery(w.scratch[:0], h.Query)
-		w.v.Bytes(KeyURLQuery, w.scratch)
+	if !w.inFull(r) {
+		w.text(KeyURLPath, h.Path)
+		if h.Query != "" {
+			w.scratch = appendRedactedQuery(w.scratch[:0], h.Query)
+			w.v.Bytes(KeyURLQuery, w.scratch)
+		}
 	}
 	if r.Role == model.RoleClient {
 		w.text(KeyURLTemplate, h.Route)
@@ -35,6 +37,15 @@ func (w *Walker) http(r *model.Request, host authority) {
 	if h.Status != 0 {
 		w.v.Uint(KeyResponseBody, h.ResponseBodyBytes)
 	}
+}
+
+// inFull tells whether the path and the query are in url.full alone, as in a client's span that has it.
+func (w *Walker) inFull(r *model.Request) bool {
+	if !w.span || r.Role != model.RoleClient {
+		return false
+	}
+	_, known := urlPath(r.HTTP)
+	return known
 }
 
 func (w *Walker) method(method string) {
@@ -124,15 +135,22 @@ type authority struct {
 }
 
 func splitAuthority(text, scheme string) authority {
-	a := authority{port: defaultPort(scheme)}
-	if at := strings.LastIndexByte(text, '@'); at >= 0 {
-		a.credentials = true
-		text = text[at+1:]
+	at, colon, bracket := -1, -1, -1 // the last ones; strings.LastIndexByte goes over a text a byte at a time as well
+	for i := range len(text) {
+		switch text[i] {
+		case '@':
+			at = i
+		case ':':
+			colon = i
+		case ']':
+			bracket = i
+		}
 	}
-	a.text, a.host = text, text
-	colon := strings.LastIndexByte(text, ':')
-	if colon > strings.LastIndexByte(text, ']') {
-		a.host = text[:colon]
+	a := authority{port: defaultPort(scheme), credentials: at >= 0}
+	a.text = text[at+1:]
+	a.host = a.text
+	if colon > at && colon > bracket {
+		a.host = text[at+1 : colon]
 		if port := parsePort(text[colon+1:]); port != 0 {
 			a.port = port
 		}
