@@ -61,6 +61,9 @@ func (d *Dialogue[T]) Waiting() int { return d.queue.Len() - d.held }
 // Alone reports whether exactly one answer is to come.
 func (d *Dialogue[T]) Alone() bool { return d.Waiting() == 1 && d.ghosts == 0 && !d.gap }
 
+// Blind reports whether requests are given up at once: answers cannot be told apart any more.
+func (d *Dialogue[T]) Blind() bool { return d.blind }
+
 // Suspect reports whether the answer to Next could be that to another request.
 func (d *Dialogue[T]) Suspect() bool { return d.suspect && d.certain == 0 }
 

@@ -143,8 +143,9 @@ type Env struct {
 	Open func(name string, s Start) Parser
 
 	// Begin tells that a request began whose head was read, and returns what its Request.Begun must say; nil when nobody
-	// traces. Parsers call it for requests that others may be the consequence of, so that causes are known before effects:
-	// HTTP/1 and HTTP/2. A request that was begun and is never emitted does no harm.
+	// traces. Parsers call it for requests that others may be the consequence of, so that causes are known before effects, and
+	// for all that both ends of a connection know by the same byte; most do through Tell. A request that was begun and is never
+	// emitted does no harm, but takes up room until its connection ends.
 	Begin func(b Begin) uint64
 
 	// Resync counts a direction that was found out of step.
@@ -158,13 +159,27 @@ type Env struct {
 	Wire bool
 }
 
-// Begin describes a request whose head was read.
+// Begin describes a request whose head was read. Both ends of a connection see the same bytes, and know it by Dir, At and
+// Stream: a parser that joined in the middle must choose the same ones, or none that another request has.
 type Begin struct {
-	Dir    Dir    // that the request travels in
+	Dir    Dir    // that its first byte travels in
 	At     uint64 // position of its first byte; see Marks
-	Stream uint32 // of HTTP/2, 0 elsewhere
+	Stream uint32 // of HTTP/2; what else tells requests apart that begin at one position, 0 where none do
 	Start  time.Duration
 	Fields []model.Field // that may carry trace context; valid during the call
+
+	// Pushed says that the server sent it unasked. The role is that of the connection all the same: the observed socket that
+	// received it is the client.
+	Pushed bool
+	// Late says that it is told of with its end. Nothing is its consequence any more.
+	Late bool
+}
+
+// Tell begins a request, unless that was done before or nobody traces. begun is what its Request.Begun will say.
+func (e *Env) Tell(begun *uint64, b Begin) {
+	if e.Begin != nil && *begun == 0 {
+		*begun = e.Begin(b)
+	}
 }
 
 // View returns the role whose idea of an error a request is judged by, given that of the observed socket.

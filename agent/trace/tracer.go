@@ -158,13 +158,15 @@ func (t *Tracer) Begin(s *model.Started) uint64 {
 	r.conn = c
 	c.open.push(r, onConn)
 	t.extract(r, s.Fields)
-	switch s.Role {
-	case model.RoleServer:
-		t.beginServer(r, c)
-	case model.RoleClient:
-		t.beginClient(r, c)
-	default:
+	switch {
+	case s.Role != model.RoleServer && s.Role != model.RoleClient:
 		t.passWire(r)
+	case s.Pushed || s.Late:
+		t.beginAside(r, c, s.Pushed)
+	case s.Role == model.RoleServer:
+		t.beginServer(r, c)
+	default:
+		t.beginClient(r, c)
 	}
 	return r.token()
 }
@@ -206,6 +208,25 @@ func (t *Tracer) beginClient(r *request, c *connection) {
 	if known {
 		t.decide(r, sender)
 	}
+}
+
+// beginAside takes a request that nothing is a consequence of. It is told of for its other end, and for its sender where that
+// is the client.
+func (t *Tracer) beginAside(r *request, c *connection, pushed bool) {
+	r.decided = true
+	if r.role == model.RoleServer || pushed {
+		t.meet(r)
+		return
+	}
+	sender, _ := c.writer(r.start)
+	if r.pid == 0 && sender != nil {
+		r.pid = sender.key.pid
+	}
+	if r.carries {
+		t.passOut(r)
+	}
+	t.meet(r)
+	t.decide(r, sender)
 }
 
 // meet joins the two ends of a connection: whichever is seen second finds the first.

@@ -66,7 +66,7 @@ func (c *conn) ask(ch *channel, d protocol.Dir, m id, f *protocol.Frame, a *args
 		ch = c.newChannel(ch.number)
 		c.last = ch
 	}
-	x := c.newExchange(m, f)
+	x := c.newExchange(m, d, f)
 	noWait := c.arguments(ch, &x, a)
 	switch m {
 	case confirmSelect:
@@ -90,6 +90,7 @@ func (c *conn) ask(ch *channel, d protocol.Dir, m id, f *protocol.Frame, a *args
 		c.giveUp(&x, "lost", x.end)
 		return
 	}
+	c.trace(&x, ch.asked[d].Blind())
 	ch.asked[d].Ask(x)
 }
 

@@ -8,7 +8,7 @@ import (
 
 // tell takes a method that has no answer of its own.
 func (c *conn) tell(ch *channel, d protocol.Dir, m id, f *protocol.Frame, a *args) {
-	x := c.newExchange(m, f)
+	x := c.newExchange(m, d, f)
 	switch m {
 	case basicPublish:
 		a.u16()

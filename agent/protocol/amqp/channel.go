@@ -50,6 +50,8 @@ type consumer struct {
 type exchange struct {
 	method        id
 	tag           uint64 // delivery tag
+	dir           protocol.Dir
+	at, begun     uint64 // position of its first byte, and what Env.Begin said
 	start, end    time.Duration
 	responseStart time.Duration
 	responseEnd   time.Duration
@@ -176,6 +178,7 @@ func (c *conn) wait(among *messages, x *exchange) {
 		c.open--
 		c.giveUp(&old, "pipeline_limit", x.end)
 	}
+	c.trace(x, false)
 	same := on.Get(x.tag) != nil
 	old, replaced := on.Add(x.tag, *x)
 	c.open++
@@ -208,26 +211,31 @@ func (c *conn) emit(x *exchange, outcome model.Outcome, reason string, end time.
 		return
 	}
 	s := c.shared
+	c.trace(x, true)
 	s.detail = x.detail
 	s.request = model.Request{
 		Protocol: model.ProtocolAMQP, Role: protocol.RoleOf(c.client), Outcome: outcome, Reason: reason,
 		ErrorType: x.detail.Error, OneWay: x.oneWay,
 		Start: x.start, RequestEnd: x.end, ResponseStart: x.responseStart, End: end,
 		RequestBytes: x.requestBytes, ResponseBytes: x.responseBytes,
-		Messaging: &s.detail,
+		Begun: x.begun, Messaging: &s.detail,
 	}
 	s.env.Emit(&s.request)
 }
 
+// trace begins a request for who traces, with its end where it is not certain before that it will be reported.
+func (c *conn) trace(x *exchange, late bool) {
+	c.shared.env.Tell(&x.begun, protocol.Begin{Dir: x.dir, At: x.at, Start: x.start, Pushed: x.dir != c.client, Late: late})
+}
+
 // newExchange begins a request with the frame of its method.
-func (c *conn) newExchange(m id, f *protocol.Frame) exchange {
-	x := exchange{method: m, start: f.Start, end: f.End, requestBytes: f.Size}
-	d := &x.detail
-	*d = model.Messaging{
+func (c *conn) newExchange(m id, d protocol.Dir, f *protocol.Frame) exchange {
+	x := exchange{method: m, dir: d, at: c.sides[d].next, start: f.Start, end: f.End, requestBytes: f.Size}
+	x.detail = model.Messaging{
 		System: "rabbitmq", API: methods[m].name,
 		APIVersion: -1, CorrelationID: -1, Partition: -1, Messages: -1, Offset: -1, QoS: -1,
 	}
-	d.Operation, d.OperationType = operationOf(m)
+	x.detail.Operation, x.detail.OperationType = operationOf(m)
 	return x
 }
 

@@ -38,6 +38,7 @@ type conn struct {
 type exchange struct {
 	id            int32
 	key, version  int16
+	at, begun     uint64 // position of its first byte, and what Env.Begin said
 	start, end    time.Duration
 	requestBytes  uint64
 	responseStart time.Duration // first byte of the answer, 0 until it came
@@ -53,6 +54,7 @@ func (s *shared) open(start protocol.Start) protocol.Parser {
 		dir := protocol.Dir(d)
 		c.sides[d] = protocol.Framer{
 			Keep: maxHead,
+			Pos:  start.Base[d],
 			Size: func(p []byte) (uint64, protocol.State) { return c.size(dir, p) },
 			Take: func(f *protocol.Frame) { c.take(dir, f) },
 		}

@@ -35,7 +35,7 @@ func (c *conn) request(d protocol.Dir, f *protocol.Frame) {
 	if guess == protocol.GuessRequest {
 		c.fit = protocol.FitYes
 	}
-	x := exchange{id: h.id, key: h.key, version: h.version, start: f.Start, end: f.End, requestBytes: f.Size}
+	x := exchange{id: h.id, key: h.key, version: h.version, at: f.At, start: f.Start, end: f.End, requestBytes: f.Size}
 	c.describe(&x, h, w, guess == protocol.GuessNo)
 	c.markRequest(d, f)
 	c.ask(&x)
@@ -60,6 +60,9 @@ func (c *conn) ask(x *exchange) {
 		}
 		return
 	}
+	if c.fit == protocol.FitYes {
+		c.trace(x, false)
+	}
 	same := c.waiting.Get(x.id) != nil
 	old, replaced := c.waiting.Add(x.id, *x)
 	switch {
@@ -68,6 +71,11 @@ func (c *conn) ask(x *exchange) {
 	case replaced:
 		c.giveUp(&old, "pipeline_limit", x.start)
 	}
+}
+
+// trace begins a request for who traces, with its end where it is not certain before that it will be reported.
+func (c *conn) trace(x *exchange, late bool) {
+	c.shared.env.Tell(&x.begun, protocol.Begin{Dir: c.client, At: x.at, Start: x.start, Late: late})
 }
 
 // response takes a message of the server. Answers come in the order of the requests ("Network" in Kafka's protocol guide), so
@@ -118,13 +126,14 @@ func (c *conn) giveUp(x *exchange, reason string, at time.Duration) {
 
 func (c *conn) emit(x *exchange, outcome model.Outcome, reason string, end time.Duration) {
 	s := c.shared
+	c.trace(x, true)
 	s.detail = x.detail
 	s.request = model.Request{
 		Protocol: model.ProtocolKafka, Role: protocol.RoleOf(c.client), Outcome: outcome, Reason: reason,
 		ErrorType: x.detail.Error, OneWay: x.oneWay,
 		Start: x.start, RequestEnd: x.end, ResponseStart: x.responseStart, End: end,
 		RequestBytes: x.requestBytes, ResponseBytes: x.responseBytes,
-		Messaging: &s.detail,
+		Begun: x.begun, Messaging: &s.detail,
 	}
 	s.env.Emit(&s.request)
 }

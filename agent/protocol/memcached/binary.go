@@ -161,7 +161,7 @@ func (c *frames) turn(client bool) {
 func (c *frames) pop(reason string) {
 	r, _ := c.queue.Pop()
 	c.shared.waiting--
-	c.shared.report(&r, reason, protocol.RoleOf(c.client), c.closed)
+	c.shared.report(&r, reason, c.client, c.closed)
 }
 
 // request takes a frame of the client.
@@ -172,7 +172,7 @@ func (c *frames) request(f *protocol.Frame) {
 	c.markRequest(f)
 	p := f.Head
 	c.fitness = protocol.FitYes
-	r := request{opcode: p[1], token: binary.BigEndian.Uint32(p[12:]), start: f.Start, end: f.End, bytes: f.Size, quiet: isQuiet(p[1])}
+	r := request{opcode: p[1], token: binary.BigEndian.Uint32(p[12:]), at: f.At, start: f.Start, end: f.End, bytes: f.Size, quiet: isQuiet(p[1])}
 	if r.operation = opcodes[r.opcode]; r.operation == "" {
 		r.operation = "0x" + strconv.FormatUint(uint64(r.opcode), 16)
 	}
@@ -183,10 +183,10 @@ func (c *frames) request(f *protocol.Frame) {
 	switch {
 	case r.opcode == opQuitQ:
 		r.oneWay = true
-		c.shared.report(&r, "", protocol.RoleOf(c.client), 0)
+		c.shared.report(&r, "", c.client, 0)
 		return
 	case c.blind:
-		c.shared.report(&r, "lost", protocol.RoleOf(c.client), 0)
+		c.shared.report(&r, "lost", c.client, 0)
 		return
 	}
 	c.push(r)
@@ -200,6 +200,7 @@ func (c *frames) push(r request) {
 	if c.queue.Len() >= limit {
 		c.pop("pipeline_limit")
 	}
+	c.shared.trace(&r, c.client, false)
 	c.queue.Push(r)
 	c.shared.waiting++
 }

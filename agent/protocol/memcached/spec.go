@@ -50,14 +50,21 @@ type request struct {
 	opcode           byte // of the binary protocol
 	token            uint32
 
+	at, begun                          uint64 // position of its first byte, and what Env.Begin said
 	start, end, answerStart, answerEnd time.Duration
 	bytes, answerBytes                 uint64
 	rows                               int64
 	status, message                    string
 }
 
+// trace begins a request for who traces, with its end where it is not certain before that it will be reported.
+func (s *shared) trace(r *request, client protocol.Dir, late bool) {
+	s.env.Tell(&r.begun, protocol.Begin{Dir: client, At: r.at, Start: r.start, Late: late})
+}
+
 // report emits a request; reason tells why it has no answer.
-func (s *shared) report(r *request, reason string, role model.Role, closed time.Duration) {
+func (s *shared) report(r *request, reason string, client protocol.Dir, closed time.Duration) {
+	s.trace(r, client, true)
 	if reason == "lost" { // what seemed to be its answer may be another's
 		r.answerStart, r.answerEnd, r.answerBytes, r.rows, r.status, r.message = 0, 0, 0, 0, "", ""
 	}
@@ -69,9 +76,9 @@ func (s *shared) report(r *request, reason string, role model.Role, closed time.
 		s.db.Rows, s.db.RowsKnown = r.rows, true
 	}
 	s.request = model.Request{
-		Protocol: model.ProtocolMemcached, Role: role, OneWay: r.oneWay, ErrorType: r.status, Reason: reason,
+		Protocol: model.ProtocolMemcached, Role: protocol.RoleOf(client), OneWay: r.oneWay, ErrorType: r.status, Reason: reason,
 		Start: r.start, RequestEnd: r.end, ResponseStart: r.answerStart, End: r.answerEnd,
-		RequestBytes: r.bytes, ResponseBytes: r.answerBytes, DB: &s.db,
+		RequestBytes: r.bytes, ResponseBytes: r.answerBytes, Begun: r.begun, DB: &s.db,
 	}
 	switch {
 	case reason != "":

@@ -96,7 +96,7 @@ func newText(s *shared, client protocol.Dir, joined bool) *text {
 
 func (c *text) report(r *request, reason string) {
 	if c.fitness == protocol.FitYes {
-		c.shared.report(r, reason, protocol.RoleOf(c.client), c.closed)
+		c.shared.report(r, reason, c.client, c.closed)
 	}
 }
 
@@ -181,7 +181,7 @@ func (c *text) feedCommand(p []byte, t time.Duration) int {
 	c.lastByte = t
 	if !c.open {
 		c.open = true
-		c.command, c.early.word = request{start: t}, ""
+		c.command, c.early.word = request{at: c.pos, start: t}, ""
 	}
 	if c.inBlock {
 		n := min(uint64(len(p)), c.left)
@@ -248,6 +248,9 @@ func (c *text) end(t time.Duration) {
 		return
 	}
 	r.behind, c.noReply = c.noReply, false
+	if c.fitness == protocol.FitYes {
+		c.shared.trace(&r, c.client, c.dialogue.Blind())
+	}
 	c.dialogue.Ask(r)
 	if c.early.word != "" && c.dialogue.Waiting() == 1 {
 		c.answered(&c.early)

@@ -59,6 +59,7 @@ type request struct {
 	command, operation, collection, database string
 	batch                                    int
 	id                                       uint32
+	at, begun                                uint64 // position of its first byte, and what Env.Begin said
 	start, end                               time.Duration
 	bytes                                    uint64
 }
@@ -189,7 +190,7 @@ func (c *conn) request(h header, m *message, f *protocol.Frame) {
 	s := c.shared
 	r := request{
 		command: opNames[m.opcode], operation: s.intern(m.operation), collection: s.intern(m.collection), database: s.intern(m.database),
-		id: h.id, start: f.Start, end: f.End, bytes: f.Size,
+		id: h.id, at: f.At, start: f.Start, end: f.End, bytes: f.Size,
 	}
 	if m.opaque && m.opcode == opMsg || r.command == "" {
 		r.command = opNames[opCompressed]
@@ -201,9 +202,15 @@ func (c *conn) request(h header, m *message, f *protocol.Frame) {
 		c.report(&r, nil, nil, "")
 		return
 	}
+	c.trace(&r, false)
 	if old, replaced := c.waiting.Add(h.id, r); replaced {
 		c.report(&old, nil, nil, "lost")
 	}
+}
+
+// trace begins a request for who traces, with its end where it has no answer.
+func (c *conn) trace(r *request, late bool) {
+	c.shared.env.Tell(&r.begun, protocol.Begin{Dir: c.client, At: r.at, Start: r.start, Late: late})
 }
 
 func (c *conn) answer(h header, m *message, f *protocol.Frame) {
@@ -215,13 +222,14 @@ func (c *conn) answer(h header, m *message, f *protocol.Frame) {
 // report emits a request. m and f are its answer, nil when it has none; reason tells why.
 func (c *conn) report(r *request, m *message, f *protocol.Frame, reason string) {
 	s := c.shared
+	c.trace(r, true)
 	s.db = model.DB{
 		System: "mongodb", Command: r.command, Operation: r.operation, Collection: r.collection, Namespace: r.database, Batch: r.batch,
 		RequestID: r.id,
 	}
 	s.request = model.Request{
 		Protocol: model.ProtocolMongoDB, Role: protocol.RoleOf(c.client), Start: r.start, RequestEnd: r.end, End: r.end,
-		RequestBytes: r.bytes, Reason: reason, DB: &s.db,
+		RequestBytes: r.bytes, Reason: reason, Begun: r.begun, DB: &s.db,
 	}
 	switch {
 	case reason != "":

@@ -18,14 +18,15 @@ type exchange struct {
 	detail  model.Messaging
 
 	dir    protocol.Dir // that the request travels in
+	at     uint64       // position of its first byte
 	want   kind         // of packet that answers it
 	losses [2]uint32
 }
 
 // begin makes an exchange of a packet.
-func (c *Conn) begin(f *protocol.Frame, k kind) *exchange {
+func (c *Conn) begin(d protocol.Dir, f *protocol.Frame, k kind) *exchange {
 	e := c.shared.exchange()
-	e.losses = c.losses
+	e.losses, e.dir, e.at = c.losses, d, f.At
 	r := &e.request
 	r.Protocol, r.Start, r.RequestEnd, r.End, r.RequestBytes = model.ProtocolMQTT, f.Start, f.End, f.End, f.Size
 	e.detail = model.Messaging{
@@ -35,6 +36,20 @@ func (c *Conn) begin(f *protocol.Frame, k kind) *exchange {
 		e.detail.APIVersion = int(c.version)
 	}
 	return e
+}
+
+// waits is called when e waits for an answer.
+func (c *Conn) waits(e *exchange) {
+	if c.fit && c.known && !c.guessed {
+		c.trace(e, false)
+	}
+}
+
+// trace begins e for who traces, with its end where it is not certain before that it will be reported.
+func (c *Conn) trace(e *exchange, late bool) {
+	c.shared.env.Tell(&e.request.Begun, protocol.Begin{
+		Dir: e.dir, At: e.at, Start: e.request.Start, Pushed: e.dir != c.client, Late: late,
+	})
 }
 
 // answer notes a packet as the answer of an exchange, or as a part of it.
@@ -83,6 +98,7 @@ func (c *Conn) report(e *exchange) {
 	r := &e.request
 	r.Role, r.Messaging = protocol.RoleOf(c.client), &e.detail
 	c.point(e)
+	c.trace(e, true)
 	c.shared.env.Emit(r)
 	c.shared.recycle(e)
 }

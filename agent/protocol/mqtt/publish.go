@@ -17,12 +17,11 @@ func (c *Conn) publish(d protocol.Dir, p *packet, f *protocol.Frame) bool {
 	if p.qos() > 0 && p.flags&flagDup != 0 && c.again(d, h.id, f) {
 		return true
 	}
-	e := c.begin(f, kindPublish)
+	e := c.begin(d, f, kindPublish)
 	e.detail.QoS, e.detail.PacketID = p.qos(), int(h.id)
 	e.detail.Destination, e.detail.Destinations = c.topic(d, &h), 1
 	e.detail.Messages, e.detail.BodyBytes = 1, h.payload
 	e.detail.Headers = headers(h.list)
-	e.dir = d
 	switch {
 	case h.cut && (p.qos() > 0 || len(h.topic) == 0):
 		c.giveUp(e, "lost", f.End)
@@ -69,6 +68,7 @@ func (c *Conn) again(d protocol.Dir, id uint16, f *protocol.Frame) bool {
 
 // wait adds a request that will be acknowledged.
 func (c *Conn) wait(d protocol.Dir, id uint16, e *exchange) {
+	c.waits(e)
 	same := c.waiting[d].Get(id) != nil
 	old, replaced := c.waiting[d].Add(id, e)
 	switch {
@@ -136,7 +136,7 @@ func (c *Conn) releases(d protocol.Dir, p *packet, f *protocol.Frame) bool {
 		return true
 	}
 	c.suppose(d)
-	e := c.begin(f, kindPubrel)
+	e := c.begin(d, f, kindPubrel)
 	e.detail.QoS, e.detail.PacketID, e.want = 2, int(h.id), kindPubcomp
 	e.fail(h.failure)
 	c.wait(d, h.id, e)
@@ -152,7 +152,7 @@ func (c *Conn) subscribe(d protocol.Dir, p *packet, f *protocol.Frame) bool {
 	if c.version == 0 {
 		c.version = h.version
 	}
-	e := c.begin(f, p.kind)
+	e := c.begin(d, f, p.kind)
 	e.detail.PacketID = int(h.id)
 	e.detail.Destination, e.detail.Destinations = clip(h.first), h.count
 	e.want = kindSuback

@@ -15,7 +15,8 @@ func (c *Conn) connects(p *packet, f *protocol.Frame) bool {
 	}
 	c.version, c.id = h.version, clip(h.clientID)
 	c.aliases = [2]map[uint16]string{}
-	c.connect = c.begin(f, kindConnect)
+	c.connect = c.begin(c.client, f, kindConnect)
+	c.waits(c.connect)
 	return true
 }
 
@@ -46,11 +47,12 @@ func (c *Conn) connected(p *packet, f *protocol.Frame) bool {
 }
 
 func (c *Conn) ping(f *protocol.Frame) {
-	e := c.begin(f, kindPingreq)
+	e := c.begin(c.client, f, kindPingreq)
 	if f.Start < c.quiet {
 		c.giveUp(e, "lost", f.End)
 		return
 	}
+	c.waits(e)
 	if old, full := c.pings.Push(e); full {
 		c.giveUp(old, "pipeline_limit", f.Start)
 		c.quiet = f.Start + settle
@@ -71,7 +73,7 @@ func (c *Conn) disconnect(d protocol.Dir, p *packet, f *protocol.Frame) {
 	if c.version < 5 {
 		c.suppose(d)
 	}
-	e := c.begin(f, kindDisconnect)
+	e := c.begin(d, f, kindDisconnect)
 	if len(p.body) > 0 {
 		e.fail(reasonName(p.body[0]))
 	}
@@ -96,7 +98,8 @@ func (c *Conn) authenticate(d protocol.Dir, p *packet, f *protocol.Frame) {
 	case d == c.client && e != nil:
 		e.request.RequestBytes += f.Size
 	case d == c.client:
-		c.auth = c.begin(f, kindAuth)
+		c.auth = c.begin(d, f, kindAuth)
+		c.waits(c.auth)
 	case e != nil && code == codeContinue:
 		e.request.ResponseBytes += f.Size
 	case e != nil && e == c.auth:

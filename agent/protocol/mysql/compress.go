@@ -33,10 +33,29 @@ func frameSize(p []byte) (uint64, protocol.State) {
 	return uint64(n + frameHeader), protocol.Done
 }
 
+// origin is where a packet begins on the wire: the position of its first byte; of a compressed one that of its frame, and how
+// far behind the beginning of what the frame holds it is.
+type origin struct {
+	at     uint64
+	offset uint32
+}
+
+// originOf returns the origin of a packet.
+func (s *side) originOf(f *protocol.Frame, compressed bool) origin {
+	switch {
+	case !compressed:
+		return origin{at: f.At}
+	case f.At < s.content:
+		return s.part
+	}
+	return origin{s.frameAt, uint32(f.At - s.content)}
+}
+
 // takeFrame passes on what a frame holds. What cannot be read is a gap of known length.
 func (c *conn) takeFrame(s *side, f *protocol.Frame) {
 	s.framed += f.Size
 	s.frameSeq = f.Head[3]
+	s.content, s.frameAt = s.packets.Pos, f.At
 	content, size := f.Head[min(len(f.Head), frameHeader):], f.Size-frameHeader
 	if n := length(f.Head[4:]); n > 0 {
 		size = uint64(n)
@@ -51,6 +70,9 @@ func (c *conn) takeFrame(s *side, f *protocol.Frame) {
 	}
 	if hidden := size - uint64(len(content)); hidden > 0 {
 		s.packets.Skip(hidden, f.End)
+	}
+	if p := s.packets.Partial(); p != nil && p.At >= s.content {
+		s.part = s.originOf(p, true)
 	}
 }
 

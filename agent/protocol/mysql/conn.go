@@ -57,6 +57,9 @@ type side struct {
 	framed  uint64          // those of them that are in frames taken
 	counted uint64          // those of them that belong to whole packets
 	more    bool            // the packet goes on in the next
+	content uint64          // position, as packets counts, of what the frame at hand holds
+	frameAt uint64          // position of that frame
+	part    origin          // of the packet at hand that began in an earlier frame
 	// frameSeq is the number of the frame at hand: servers go on with it when they have flushed what they had.
 	frameSeq uint8
 }
@@ -140,7 +143,11 @@ func (c *conn) Feed(d protocol.Dir, p []byte, t time.Duration) {
 
 func (c *conn) feed(d protocol.Dir, p []byte, t time.Duration) {
 	if d == c.client {
-		c.front.packets.Pos = c.pos[d] - uint64(len(p))
+		if c.compressed {
+			c.front.frames.Pos = c.pos[d] - uint64(len(p))
+		} else {
+			c.front.packets.Pos = c.pos[d] - uint64(len(p))
+		}
 		c.feedFront(p, t)
 	} else {
 		c.feedBack(p, t)

@@ -29,6 +29,8 @@ type exchange struct {
 	collection     string
 	turn           uint32
 
+	origin
+	begun             uint64 // what Env.Begin said
 	start, requestEnd time.Duration
 	response, end     time.Duration
 	sent, received    uint64
@@ -53,6 +55,9 @@ type exchange struct {
 // push makes e wait for its answer. A client that asks for more before it has the answer to what it asked in an earlier
 // turn does not wait.
 func (c *conn) push(e exchange) {
+	if c.fit == protocol.FitYes {
+		c.trace(&e, c.blind || c.queue.Len() >= MaxPending)
+	}
 	if c.blind {
 		c.emit(&e, "lost", e.requestEnd)
 		return
@@ -68,6 +73,13 @@ func (c *conn) push(e exchange) {
 	}
 	c.queue.Push(e)
 	c.most = max(c.most, c.queue.Len())
+}
+
+// trace begins e for who traces, with its end where it is not certain before that it will be reported.
+func (c *conn) trace(e *exchange, late bool) {
+	c.env.Tell(&e.begun, protocol.Begin{
+		Dir: c.client, At: e.at, Stream: e.offset, Start: e.start, Fields: e.fields, Late: late,
+	})
 }
 
 // finish reports the oldest request.
@@ -116,6 +128,7 @@ func (c *conn) statementID(id uint32) string {
 // emit reports e, as incomplete when there is a reason.
 func (c *conn) emit(e *exchange, reason string, end time.Duration) {
 	c.fit.Yes()
+	c.trace(e, true)
 	c.db = model.DB{
 		System: c.system, Command: e.command, Operation: e.operation, Namespace: c.database, Summary: e.summary, Query: e.text,
 		Procedure: e.procedure, QueryCut: e.cut, Status: e.status, Message: e.name, User: e.user, Collection: e.collection,
@@ -136,7 +149,7 @@ func (c *conn) emit(e *exchange, reason string, end time.Duration) {
 	c.request = model.Request{
 		Protocol: model.ProtocolMySQL, Role: protocol.RoleOf(c.client), Reason: reason,
 		Start: e.start, RequestEnd: e.requestEnd, ResponseStart: e.response, End: end,
-		RequestBytes: e.sent, ResponseBytes: e.received, Fields: e.fields, DB: &c.db,
+		RequestBytes: e.sent, ResponseBytes: e.received, Fields: e.fields, Begun: e.begun, DB: &c.db,
 	}
 	switch {
 	case reason != "":
@@ -149,11 +162,12 @@ func (c *conn) emit(e *exchange, reason string, end time.Duration) {
 
 // oneWay reports a command that has no answer.
 func (c *conn) oneWay(e *exchange) {
+	c.trace(e, true)
 	c.db = model.DB{System: c.system, Command: e.command, Operation: e.operation, Namespace: c.database}
 	c.db.Query, c.db.Summary, c.db.QueryCut, c.db.Statement = e.text, e.summary, e.cut, c.statementID(e.id)
 	c.request = model.Request{
 		Protocol: model.ProtocolMySQL, Role: protocol.RoleOf(c.client), OneWay: true,
-		Start: e.start, RequestEnd: e.requestEnd, End: e.requestEnd, RequestBytes: e.sent, DB: &c.db,
+		Start: e.start, RequestEnd: e.requestEnd, End: e.requestEnd, RequestBytes: e.sent, Begun: e.begun, DB: &c.db,
 	}
 	c.fit.Yes()
 	c.env.Emit(&c.request)

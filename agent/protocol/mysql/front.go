@@ -107,6 +107,7 @@ func (c *conn) login(f *protocol.Frame, p []byte, n uint64) {
 	c.capabilities = caps
 	c.noEOF, c.knowsEOF = caps&capNoEOF != 0, true
 	e := exchange{command: commandLogin, reading: readAuth, seq: f.Head[3] + 1, turn: c.turn}
+	e.origin = c.front.originOf(f, c.compressed)
 	e.extend(f, n)
 	c.credentials(p, caps)
 	e.user, e.database, e.switches = c.user, c.database, false
@@ -200,13 +201,17 @@ func (c *conn) command(f *protocol.Frame, p []byte, n uint64) {
 		c.front.packets.Lose()
 		return
 	}
+	e.origin = c.front.originOf(f, c.compressed)
 	if com == comStmtExecute && c.lead.sent > 0 {
-		e.start, e.sent = c.lead.start, c.lead.sent
+		e.origin, e.start, e.sent = c.lead.origin, c.lead.start, c.lead.sent
 		c.lead = exchange{}
 	}
 	e.extend(f, n)
 	switch com {
 	case comStmtLongData:
+		if c.lead.sent == 0 {
+			c.lead.origin = e.origin
+		}
 		c.lead.extend(f, n)
 		return
 	case comQuit:

@@ -24,7 +24,7 @@ func (c *Conn) command(l *line, f *protocol.Frame) {
 	case verbPub, verbHPub:
 		c.publish(l, f)
 	case verbSub:
-		e := c.begin(f, "SUB")
+		e := c.begin(c.client, f, "SUB")
 		e.detail.Destination, e.detail.Destinations = clip(string(l.args[0])), 1
 		if l.count == 3 {
 			e.detail.Group = clip(string(l.args[1]))
@@ -32,7 +32,7 @@ func (c *Conn) command(l *line, f *protocol.Frame) {
 		c.subscribe(e.detail.Destination, e.detail.Group, string(l.last(1)))
 		c.send(e)
 	case verbUnsub:
-		e := c.begin(f, "UNSUB")
+		e := c.begin(c.client, f, "UNSUB")
 		if s := c.subs[string(l.args[0])]; s != nil {
 			e.detail.Destination, e.detail.Destinations, e.detail.Group = s.pattern, 1, s.group
 		}
@@ -58,11 +58,12 @@ func (c *Conn) connects(l *line, f *protocol.Frame) {
 		c.finish(g)
 	}
 	c.accepted(nil)
-	e := c.begin(f, "CONNECT")
+	e := c.begin(c.client, f, "CONNECT")
 	if c.verbose {
 		c.send(e)
 		return
 	}
+	c.wait(e)
 	c.connect = e
 }
 
@@ -96,6 +97,9 @@ func (c *Conn) owe(d protocol.Dir, o owed, t time.Duration) {
 	if c.blind(t) {
 		c.lost(o, "lost", t)
 		return
+	}
+	if o.e != nil {
+		c.wait(o.e)
 	}
 	if old, full := c.due[d].Push(o); full {
 		c.lost(old, "pipeline_limit", t)
@@ -143,7 +147,7 @@ func (c *Conn) unsubscribe(l *line) {
 
 // publish takes PUB and HPUB.
 func (c *Conn) publish(l *line, f *protocol.Frame) {
-	e := c.begin(f, apis[l.verb])
+	e := c.begin(c.client, f, apis[l.verb])
 	reply := l.reply()
 	subject, replyTo := l.subjects(reply)
 	e.detail.Operation, e.detail.OperationType = "publish", "send"
@@ -209,6 +213,7 @@ func (c *Conn) call(e *exchange, reply string) {
 		e.sub.waiting++
 		e.sub.asked = reply
 	}
+	c.wait(e)
 	if old, replaced := c.calls.Add(reply, e); replaced {
 		old.release()
 		reason := "pipeline_limit"
@@ -239,7 +244,7 @@ func (c *Conn) unowe(e *exchange) {
 // ping takes PING and PONG, which either side may send.
 func (c *Conn) ping(d protocol.Dir, l *line, f *protocol.Frame) {
 	if l.verb == verbPing {
-		c.owe(d, owed{e: c.begin(f, "PING"), pong: true}, f.Start)
+		c.owe(d, owed{e: c.begin(d, f, "PING"), pong: true}, f.Start)
 		return
 	}
 	asker := d.Other()

@@ -18,6 +18,9 @@ type exchange struct {
 	request model.Request
 	detail  model.Messaging
 
+	dir protocol.Dir // that it travels in
+	at  uint64       // position of its first byte
+
 	reply string        // where its answer comes, "" when none is due
 	sub   *subscription // through which
 	owed  bool          // an +OK is due as well
@@ -26,15 +29,29 @@ type exchange struct {
 }
 
 // begin makes an exchange of a frame.
-func (c *Conn) begin(f *protocol.Frame, api string) *exchange {
+func (c *Conn) begin(d protocol.Dir, f *protocol.Frame, api string) *exchange {
 	e := c.shared.exchange()
-	e.losses = c.losses
+	e.losses, e.dir, e.at = c.losses, d, f.At
 	r := &e.request
 	r.Protocol, r.Start, r.RequestEnd, r.End, r.RequestBytes = model.ProtocolNATS, f.Start, f.End, f.End, f.Size
 	e.detail = model.Messaging{
 		System: "nats", API: api, APIVersion: -1, CorrelationID: -1, Partition: -1, Offset: -1, QoS: -1, Messages: -1, ClientID: c.name,
 	}
 	return e
+}
+
+// wait is called when e waits for an answer.
+func (c *Conn) wait(e *exchange) {
+	if c.fit && c.known && !c.peer {
+		c.trace(e, false)
+	}
+}
+
+// trace begins e for who traces, with its end where it is not certain before that it will be reported.
+func (c *Conn) trace(e *exchange, late bool) {
+	c.shared.env.Tell(&e.request.Begun, protocol.Begin{
+		Dir: e.dir, At: e.at, Start: e.request.Start, Pushed: e.dir != c.client, Late: late,
+	})
 }
 
 // answer notes a frame as the answer of an exchange, or as a part of it.
@@ -58,6 +75,7 @@ func (c *Conn) finish(e *exchange) {
 	r := &e.request
 	r.Role, r.Messaging = protocol.RoleOf(c.client), &e.detail
 	if c.known && !c.peer {
+		c.trace(e, true)
 		c.shared.env.Emit(r)
 	}
 	c.shared.recycle(e)

@@ -15,7 +15,8 @@ func (c *Conn) news(l *line, f *protocol.Frame) {
 	switch l.verb {
 	case verbInfo:
 		if !c.greeted && !c.joined && !c.seen[c.client] {
-			c.greeting = c.begin(f, "INFO")
+			c.greeting = c.begin(c.client.Other(), f, "INFO")
+			c.wait(c.greeting)
 		}
 		c.greeted = true
 	case verbOK:
@@ -76,7 +77,7 @@ func (c *Conn) failed(text []byte, f *protocol.Frame) {
 		c.unowe(e)
 	}
 	if e == nil {
-		e = c.begin(f, "-ERR")
+		e = c.begin(c.client.Other(), f, "-ERR")
 		e.request.RequestBytes, e.request.ResponseBytes = 0, f.Size
 		e.fail(kind)
 		c.alone(e)
@@ -106,7 +107,7 @@ func (c *Conn) deliver(l *line, f *protocol.Frame) {
 		c.finish(e)
 		return
 	}
-	e := c.begin(f, apis[l.verb])
+	e := c.begin(c.client.Other(), f, apis[l.verb])
 	if status == "" {
 		e.detail.Operation, e.detail.OperationType = "receive", "receive"
 	}
@@ -118,6 +119,7 @@ func (c *Conn) deliver(l *line, f *protocol.Frame) {
 		c.alone(e)
 		return
 	}
+	c.wait(e)
 	if old, replaced := c.served.Add(reply, e); replaced {
 		c.alone(old)
 	}

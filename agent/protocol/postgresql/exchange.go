@@ -59,6 +59,7 @@ type exchange struct {
 	copying     bool   // an Execute that takes data from the client, who has not
 	copied      bool   // said yet that this was all, or has
 
+	at, begun         uint64 // position of its first byte, and what Env.Begin said
 	start, requestEnd time.Duration
 	response, end     time.Duration
 	sent, received    uint64
@@ -85,7 +86,7 @@ const (
 // extend adds a message of the client.
 func (e *exchange) extend(f *protocol.Frame) {
 	if e.sent == 0 {
-		e.start = f.Start
+		e.at, e.start = f.At, f.Start
 	}
 	e.requestEnd = max(e.requestEnd, f.End)
 	e.sent += f.Size
@@ -103,6 +104,9 @@ func (e *exchange) answer(f *protocol.Frame) {
 // push makes e wait for its answer. A client that asks for more before it has the answer to what it asked in an earlier
 // turn does not wait.
 func (c *conn) push(e exchange) {
+	if c.fit == protocol.FitYes && !e.silent && c.queue.Len() < MaxPending {
+		c.trace(&e, c.blind)
+	}
 	if c.blind {
 		if !e.silent {
 			c.emit(&e, "lost", e.requestEnd)
@@ -118,6 +122,11 @@ func (c *conn) push(e exchange) {
 	}
 	c.queue.Push(e)
 	c.most = max(c.most, c.queue.Len())
+}
+
+// trace begins e for who traces, with its end where it is not certain before that it will be reported.
+func (c *conn) trace(e *exchange, late bool) {
+	c.env.Tell(&e.begun, protocol.Begin{Dir: c.client, At: e.at, Start: e.start, Fields: e.fields, Late: late})
 }
 
 // merge adds e to the newest request that waits: its answer ends both.
@@ -172,6 +181,7 @@ func (c *conn) giveUp(reason string, at time.Duration) {
 // emit reports e, as incomplete when there is a reason.
 func (c *conn) emit(e *exchange, reason string, end time.Duration) {
 	c.fit.Yes()
+	c.trace(e, true)
 	c.db = model.DB{
 		System: c.system, Command: e.command, Namespace: c.database, Summary: e.summary, Query: e.text, Procedure: e.procedure,
 		QueryCut: e.cut, Statement: e.name, Status: e.status, Message: e.condition, User: e.user,
@@ -185,7 +195,7 @@ func (c *conn) emit(e *exchange, reason string, end time.Duration) {
 	c.request = model.Request{
 		Protocol: model.ProtocolPostgreSQL, Role: protocol.RoleOf(c.client), Reason: reason,
 		Start: e.start, RequestEnd: e.requestEnd, ResponseStart: e.response, End: end,
-		RequestBytes: e.sent, ResponseBytes: e.received, Fields: e.fields, DB: &c.db,
+		RequestBytes: e.sent, ResponseBytes: e.received, Fields: e.fields, Begun: e.begun, DB: &c.db,
 	}
 	switch {
 	case reason != "":
@@ -199,10 +209,12 @@ func (c *conn) emit(e *exchange, reason string, end time.Duration) {
 // oneWay reports a message that has no answer.
 func (c *conn) oneWay(command string, f *protocol.Frame) {
 	c.fit.Yes()
+	begun := uint64(0)
+	c.env.Tell(&begun, protocol.Begin{Dir: c.client, At: f.At, Start: f.Start, Late: true})
 	c.db = model.DB{System: c.system, Command: command, Namespace: c.database}
 	c.request = model.Request{
 		Protocol: model.ProtocolPostgreSQL, Role: protocol.RoleOf(c.client), OneWay: true,
-		Start: f.Start, RequestEnd: f.End, End: f.End, RequestBytes: f.Size, DB: &c.db,
+		Start: f.Start, RequestEnd: f.End, End: f.End, RequestBytes: f.Size, Begun: begun, DB: &c.db,
 	}
 	c.env.Emit(&c.request)
 }

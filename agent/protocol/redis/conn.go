@@ -256,6 +256,7 @@ func (c *conn) report(r *request, reason string) {
 		return
 	}
 	s := c.shared
+	c.trace(r, true)
 	if reason == "lost" { // what seemed to be its answer may be another's
 		r.answerStart, r.answerEnd, r.answerBytes, r.batch, r.status = 0, 0, 0, 0, ""
 	}
@@ -269,7 +270,7 @@ func (c *conn) report(r *request, reason string) {
 	s.request = model.Request{
 		Protocol: model.ProtocolRedis, Role: protocol.RoleOf(c.client), OneWay: r.oneWay, ErrorType: r.status, Reason: reason,
 		Start: r.start, RequestEnd: r.end, ResponseStart: r.answerStart, End: r.answerEnd,
-		RequestBytes: r.bytes, ResponseBytes: r.answerBytes, DB: &s.db,
+		RequestBytes: r.bytes, ResponseBytes: r.answerBytes, Begun: r.begun, DB: &s.db,
 	}
 	switch {
 	case reason != "":

@@ -16,9 +16,10 @@ const (
 
 // draft is the command being read.
 type draft struct {
-	open  bool // something of it has come
-	args  int  // how many it has, with its name
-	next  int  // index of the next argument
+	open  bool   // something of it has come
+	args  int    // how many it has, with its name
+	next  int    // index of the next argument
+	at    uint64 // position of its first byte
 	start time.Duration
 	bytes uint64
 

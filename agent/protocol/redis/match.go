@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"sonde/agent/protocol"
 )
 
 // request is a command that waits for its answer.
@@ -13,6 +15,7 @@ type request struct {
 	command                           *command
 	operation, query, procedure, user string
 
+	at, begun  uint64 // position of its first byte, and what Env.Begin said
 	start, end time.Duration
 	bytes      uint64
 	keys       int
@@ -35,7 +38,7 @@ func (c *conn) endCommand(t time.Duration) {
 	d := &c.requests.draft
 	r := request{
 		command: d.command, operation: d.operation, query: d.text(), procedure: d.procedure, user: d.user,
-		start: d.start, end: t, bytes: d.bytes, args: d.args, db: d.db, cut: d.cut || d.next < d.args,
+		at: d.at, start: d.start, end: t, bytes: d.bytes, args: d.args, db: d.db, cut: d.cut || d.next < d.args,
 	}
 	if d.command != nil && d.command.several() {
 		r.keys = d.keys
@@ -59,7 +62,15 @@ func (c *conn) endCommand(t time.Duration) {
 		c.report(&r, "")
 		return
 	}
+	if c.fit == fitYes {
+		c.trace(&r, c.dialogue.Blind())
+	}
 	c.dialogue.Ask(r)
+}
+
+// trace begins a request for who traces, with its end where it is not certain before that it will be reported.
+func (c *conn) trace(r *request, late bool) {
+	c.shared.env.Tell(&r.begun, protocol.Begin{Dir: c.client, At: r.at, Start: r.start, Late: late})
 }
 
 // silence follows CLIENT REPLY and tells whether the command has no answer.

@@ -80,7 +80,7 @@ func (c *conn) feedRequests(p []byte, t time.Duration) {
 		}
 		q.lastByte = t
 		if !q.draft.open {
-			q.draft.open, q.draft.start, q.draft.bytes = true, t, 0
+			q.draft.open, q.draft.at, q.draft.start, q.draft.bytes = true, q.pos, t, 0
 			q.draft.begin(0)
 		}
 		n, argument := 0, q.inBulk

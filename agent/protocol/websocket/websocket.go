@@ -67,6 +67,7 @@ type Conn struct {
 	dir      protocol.Dir // of the last call
 	reported bool
 	last     time.Duration // of the last byte
+	at       uint64        // position of the client's first byte behind the upgrade
 	request  model.Request
 	session  model.WebSocket
 }
@@ -80,9 +81,10 @@ type side struct {
 }
 
 func newConn(env *protocol.Env, s protocol.Start) *Conn {
-	c := &Conn{env: env, client: s.Client}
+	c := &Conn{env: env, client: s.Client, at: s.Base[s.Client]}
 	if s.Upgrade != nil {
 		c.request = *s.Upgrade
+		c.request.Begun = 0
 		if s.Upgrade.WebSocket != nil {
 			c.session = *s.Upgrade.WebSocket
 		}
@@ -257,6 +259,7 @@ func (c *Conn) report(reason string, end time.Duration) {
 	case isFailure(c.session.CloseCode):
 		r.Outcome, r.ErrorType = model.OutcomeError, strconv.Itoa(c.session.CloseCode)
 	}
+	c.env.Tell(&r.Begun, protocol.Begin{Dir: c.client, At: c.at, Start: r.Start, Fields: r.Fields, Late: true})
 	c.env.Emit(r)
 }
 
