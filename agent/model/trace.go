@@ -116,8 +116,8 @@ type Started struct {
 	Seq    uint32
 	Stream uint32
 
-	Pushed bool // the server sent it unasked: no sender is its cause, and no reader works on it
-	Late   bool // it has ended: nothing is its consequence any more
+	Pushed bool // the server sent it unasked, so the client's end is the consequence of the server's
+	Late   bool // it is over already: nothing is its consequence
 
 	Start  time.Duration // first byte, since boot
 	Fields []Field       // that may carry trace context; valid during the call

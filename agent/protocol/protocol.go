@@ -169,9 +169,9 @@ type Begin struct {
 	Fields []model.Field // that may carry trace context; valid during the call
 
 	// Pushed says that the server sent it unasked. The role is that of the connection all the same: the observed socket that
-	// received it is the client.
+	// received it is the client. It is the consequence of what the server sent.
 	Pushed bool
-	// Late says that it is told of with its end. Nothing is its consequence any more.
+	// Late says that it is over already. Nothing is its consequence.
 	Late bool
 }
 

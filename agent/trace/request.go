@@ -40,6 +40,7 @@ type request struct {
 
 	context model.SpanContext // that came with it
 	carries bool              // context is set
+	pushed  bool              // the server sent it unasked
 
 	id       model.SpanID
 	trace    model.TraceID // when sealed
@@ -169,8 +170,8 @@ func (t *Tracer) unlist(r *request) {
 	if r.live {
 		t.leave(r, r.end)
 	}
-	if r.listed {
-		delete(t.ends[endOf(r.role)], r.wire)
+	if end := t.ends[endOf(r.role)]; r.listed && end[r.wire] == r {
+		delete(end, r.wire)
 	}
 	if k := (spanKey{r.context.TraceID, r.context.SpanID}); r.adopted && t.adopters[k] == r {
 		delete(t.adopters, k)

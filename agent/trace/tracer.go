@@ -148,7 +148,10 @@ func (t *Tracer) Begin(s *model.Started) uint64 {
 	c.name(s)
 	r.role, r.stream, r.start, r.netns = s.Role, s.Stream, s.Start, s.NetNS
 	r.client, r.server = s.Client.Addr(), s.Server.Addr()
-	r.tuple, r.wire = c.tuple, wireOf(c.tuple, s.Seq, s.Stream)
+	r.tuple, r.wire, r.pushed = c.tuple, wireOf(c.tuple, s.Seq, s.Stream), s.Pushed
+	if s.Pushed { // the directions count for themselves
+		r.wire = mix(r.wire, mixA)
+	}
 	r.hash = hashOf(r.wire, s.Start, s.Role)
 	r.id = spanID(r.hash)
 	if s.Process != nil {
@@ -162,7 +165,7 @@ func (t *Tracer) Begin(s *model.Started) uint64 {
 	case s.Role != model.RoleServer && s.Role != model.RoleClient:
 		t.passWire(r)
 	case s.Pushed || s.Late:
-		t.beginAside(r, c, s.Pushed)
+		t.beginAside(r, c)
 	case s.Role == model.RoleServer:
 		t.beginServer(r, c)
 	default:
@@ -212,9 +215,9 @@ func (t *Tracer) beginClient(r *request, c *connection) {
 
 // beginAside takes a request that nothing is a consequence of. It is told of for its other end, and for its sender where that
 // is the client.
-func (t *Tracer) beginAside(r *request, c *connection, pushed bool) {
+func (t *Tracer) beginAside(r *request, c *connection) {
 	r.decided = true
-	if r.role == model.RoleServer || pushed {
+	if r.role == model.RoleServer || r.pushed {
 		t.meet(r)
 		return
 	}
@@ -233,7 +236,7 @@ func (t *Tracer) beginAside(r *request, c *connection, pushed bool) {
 func (t *Tracer) meet(r *request) {
 	end := endOf(r.role)
 	o := t.ends[1-end][r.wire]
-	if o == nil || o.tuple != r.tuple || o.stream != r.stream || r.server.IsLoopback() && o.netns != r.netns {
+	if o == nil || o.tuple != r.tuple || o.stream != r.stream || o.pushed != r.pushed || r.server.IsLoopback() && o.netns != r.netns {
 		t.ends[end][r.wire], r.listed = r, true
 		return
 	}
@@ -244,6 +247,8 @@ func (t *Tracer) meet(r *request) {
 		client, server = o, r
 	}
 	switch {
+	case r.pushed: // it went the other way
+		t.link(client, server, model.EvidenceConnection)
 	case server.sealed:
 		t.stats.Late++
 	case server.carries && (!client.carries || client.context.TraceID != server.context.TraceID):

@@ -224,6 +224,7 @@ func TestParentsAreNeverWrong(t *testing.T) {
 			t.Logf("edges with a parent, then:\n%s", then)
 			then.atLeast(t, 0.97, "Go net/http", "Go pgx", "Java")
 			then.atLeast(t, 0.9, "Python")
+			then.atLeast(t, 0.995, "wire, at ")
 			if concurrent <= 20 { // calls that wait side by side for one connection are sent by one of them
 				then.atLeast(t, 0.97, "Go grpc-go")
 			}

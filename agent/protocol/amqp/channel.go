@@ -223,7 +223,7 @@ func (c *conn) emit(x *exchange, outcome model.Outcome, reason string, end time.
 	s.env.Emit(&s.request)
 }
 
-// trace begins a request for who traces, with its end where it is not certain before that it will be reported.
+// trace begins a request for who traces. It is late where it is over already.
 func (c *conn) trace(x *exchange, late bool) {
 	c.shared.env.Tell(&x.begun, protocol.Begin{Dir: x.dir, At: x.at, Start: x.start, Pushed: x.dir != c.client, Late: late})
 }

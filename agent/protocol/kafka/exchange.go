@@ -60,9 +60,7 @@ func (c *conn) ask(x *exchange) {
 		}
 		return
 	}
-	if c.fit == protocol.FitYes {
-		c.trace(x, false)
-	}
+	c.trace(x, false)
 	same := c.waiting.Get(x.id) != nil
 	old, replaced := c.waiting.Add(x.id, *x)
 	switch {
@@ -73,7 +71,7 @@ func (c *conn) ask(x *exchange) {
 	}
 }
 
-// trace begins a request for who traces, with its end where it is not certain before that it will be reported.
+// trace begins a request for who traces. It is late where it is over already.
 func (c *conn) trace(x *exchange, late bool) {
 	c.shared.env.Tell(&x.begun, protocol.Begin{Dir: c.client, At: x.at, Start: x.start, Late: late})
 }

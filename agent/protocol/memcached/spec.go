@@ -57,7 +57,7 @@ type request struct {
 	status, message                    string
 }
 
-// trace begins a request for who traces, with its end where it is not certain before that it will be reported.
+// trace begins a request for who traces. It is late where it is over already.
 func (s *shared) trace(r *request, client protocol.Dir, late bool) {
 	s.env.Tell(&r.begun, protocol.Begin{Dir: client, At: r.at, Start: r.start, Late: late})
 }

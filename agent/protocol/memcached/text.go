@@ -248,9 +248,7 @@ func (c *text) end(t time.Duration) {
 		return
 	}
 	r.behind, c.noReply = c.noReply, false
-	if c.fitness == protocol.FitYes {
-		c.shared.trace(&r, c.client, c.dialogue.Blind())
-	}
+	c.shared.trace(&r, c.client, c.dialogue.Blind())
 	c.dialogue.Ask(r)
 	if c.early.word != "" && c.dialogue.Waiting() == 1 {
 		c.answered(&c.early)

@@ -208,7 +208,7 @@ func (c *conn) request(h header, m *message, f *protocol.Frame) {
 	}
 }
 
-// trace begins a request for who traces, with its end where it has no answer.
+// trace begins a request for who traces. It is late where it is over already.
 func (c *conn) trace(r *request, late bool) {
 	c.shared.env.Tell(&r.begun, protocol.Begin{Dir: c.client, At: r.at, Start: r.start, Late: late})
 }

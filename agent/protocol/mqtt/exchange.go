@@ -45,7 +45,7 @@ func (c *Conn) waits(e *exchange) {
 	}
 }
 
-// trace begins e for who traces, with its end where it is not certain before that it will be reported.
+// trace begins e for who traces. It is late where it is over already.
 func (c *Conn) trace(e *exchange, late bool) {
 	c.shared.env.Tell(&e.request.Begun, protocol.Begin{
 		Dir: e.dir, At: e.at, Start: e.request.Start, Pushed: e.dir != c.client, Late: late,

@@ -55,9 +55,7 @@ type exchange struct {
 // push makes e wait for its answer. A client that asks for more before it has the answer to what it asked in an earlier
 // turn does not wait.
 func (c *conn) push(e exchange) {
-	if c.fit == protocol.FitYes {
-		c.trace(&e, c.blind || c.queue.Len() >= MaxPending)
-	}
+	c.trace(&e, c.blind || c.queue.Len() >= MaxPending)
 	if c.blind {
 		c.emit(&e, "lost", e.requestEnd)
 		return
@@ -75,7 +73,7 @@ func (c *conn) push(e exchange) {
 	c.most = max(c.most, c.queue.Len())
 }
 
-// trace begins e for who traces, with its end where it is not certain before that it will be reported.
+// trace begins e for who traces. It is late where it is over already.
 func (c *conn) trace(e *exchange, late bool) {
 	c.env.Tell(&e.begun, protocol.Begin{
 		Dir: c.client, At: e.at, Stream: e.offset, Start: e.start, Fields: e.fields, Late: late,

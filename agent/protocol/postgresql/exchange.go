@@ -104,7 +104,7 @@ func (e *exchange) answer(f *protocol.Frame) {
 // push makes e wait for its answer. A client that asks for more before it has the answer to what it asked in an earlier
 // turn does not wait.
 func (c *conn) push(e exchange) {
-	if c.fit == protocol.FitYes && !e.silent && c.queue.Len() < MaxPending {
+	if !e.silent && c.queue.Len() < MaxPending {
 		c.trace(&e, c.blind)
 	}
 	if c.blind {
@@ -124,7 +124,7 @@ func (c *conn) push(e exchange) {
 	c.most = max(c.most, c.queue.Len())
 }
 
-// trace begins e for who traces, with its end where it is not certain before that it will be reported.
+// trace begins e for who traces. It is late where it is over already.
 func (c *conn) trace(e *exchange, late bool) {
 	c.env.Tell(&e.begun, protocol.Begin{Dir: c.client, At: e.at, Start: e.start, Fields: e.fields, Late: late})
 }

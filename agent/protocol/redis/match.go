@@ -62,13 +62,11 @@ func (c *conn) endCommand(t time.Duration) {
 		c.report(&r, "")
 		return
 	}
-	if c.fit == fitYes {
-		c.trace(&r, c.dialogue.Blind())
-	}
+	c.trace(&r, c.dialogue.Blind())
 	c.dialogue.Ask(r)
 }
 
-// trace begins a request for who traces, with its end where it is not certain before that it will be reported.
+// trace begins a request for who traces. It is late where it is over already.
 func (c *conn) trace(r *request, late bool) {
 	c.shared.env.Tell(&r.begun, protocol.Begin{Dir: c.client, At: r.at, Start: r.start, Late: late})
 }
