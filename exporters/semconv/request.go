@@ -120,8 +120,14 @@ func peerOf(r *model.Request) netip.AddrPort {
 }
 
 // errorType agrees with the metrics: an exchange that did not end says why, and one that did what its protocol calls the
-// error. In HTTP a status of 4xx is the client's error alone, and a number that is no status is an error of both.
+// error. In HTTP a status of 4xx is the client's error alone, and a number that is no status is an error of both. A span has it
+// where it has the status Error, and not where the end was not observed (recording errors).
 func (w *Walker) errorType(r *model.Request) {
+	if w.span {
+		if status, _ := StatusOf(r); status != StatusError {
+			return
+		}
+	}
 	status := 0
 	if r.HTTP != nil && r.RPC == nil {
 		status = r.HTTP.Status

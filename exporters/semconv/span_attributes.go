@@ -15,6 +15,7 @@ const (
 	KeyEvidence          = "sonde.parent.evidence"
 	KeyKept              = "sonde.sampling.kept"
 	KeyOutcome           = "sonde.outcome"
+	KeyReason            = "sonde.reason" // of an outcome that is incomplete
 	KeyRole              = "sonde.role"
 	KeyFirstByte         = "sonde.first_byte_us"
 	KeyTCPSRTT           = "sonde.tcp.srtt_us"
@@ -77,6 +78,7 @@ func (w *SpanWalker) VisitExchange(r *model.Request, v Visitor) {
 	}
 	if r.Outcome == model.OutcomeIncomplete {
 		v.String(KeyOutcome, r.Outcome.String())
+		v.String(KeyReason, orOther(r.Reason))
 	}
 	if r.Role == model.RoleWire {
 		v.String(KeyRole, r.Role.String())

@@ -169,9 +169,15 @@ func TestStatusOfOtherSpans(t *testing.T) {
 		{"message that was refused", model.RoleClient, failed(func(r *model.Request) { r.Messaging = &model.Messaging{} }), StatusError, ""},
 	} {
 		t.Run(tt.what, func(t *testing.T) {
-			status, description := StatusOf(request(tt.role, tt.edit))
+			r := request(tt.role, tt.edit)
+			status, description := StatusOf(r)
 			if status != tt.status || description != tt.description {
 				t.Errorf("%v %q, want %v %q", status, description, tt.status, tt.description)
+			}
+			got, w := collected{}, SpanWalker{}
+			w.Visit(r, got)
+			if (got[KeyErrorType] != "") != (status == StatusError) || got[KeyReason] != r.Reason {
+				t.Errorf("status %v, error.type %q, reason %q", status, got[KeyErrorType], got[KeyReason])
 			}
 		})
 	}
