@@ -55,7 +55,7 @@ type GoWatcher struct {
 
 	seenMu sync.Mutex
 	seen   map[uint32]time.Duration // process -> when it was started
-	judged map[uint32]bool          // whose program was looked at: it is not Go, or its goroutines are told apart
+	judged map[uint32]string        // whose program was looked at: it is not Go, or its goroutines are told apart -> processStart()
 
 	dropped atomic.Uint64
 	failed  atomic.Uint64
@@ -86,7 +86,7 @@ func (s *Set) GoWatcher() (*GoWatcher, error) {
 func (s *Set) goWatcher(multi bool) (*GoWatcher, error) {
 	w := &GoWatcher{
 		set: s, programs: map[string]*ebpf.Program{}, queue: make(chan uint32, goQueue), multi: multi,
-		seen: map[uint32]time.Duration{}, judged: map[uint32]bool{}, processes: map[uint32]goProcess{}, files: map[fileID]*goFile{},
+		seen: map[uint32]time.Duration{}, judged: map[uint32]string{}, processes: map[uint32]goProcess{}, files: map[fileID]*goFile{},
 		others: map[fileID]bool{},
 	}
 	if err := w.load(); err != nil {
@@ -96,12 +96,13 @@ func (s *Set) goWatcher(multi bool) (*GoWatcher, error) {
 }
 
 // Seen tells of a process, which may be known: every process that uses a socket should pass here once, and again when it has
-// become another program. It costs a map's lookup. Processes that are not Go are looked at no further than their ELF header.
+// become another program. started is when, since boot, 0 where that is not known: a listing of sockets does not say. It costs a
+// map's lookup. Processes that are not Go are looked at no further than their ELF header.
 func (w *GoWatcher) Seen(pid uint32, started time.Duration) {
 	w.seenMu.Lock()
 	defer w.seenMu.Unlock()
 	was, known := w.seen[pid]
-	if known && was == started || int(pid) == os.Getpid() {
+	if known && (was == started || started == 0) || int(pid) == os.Getpid() {
 		return
 	}
 	select {
@@ -109,7 +110,7 @@ func (w *GoWatcher) Seen(pid uint32, started time.Duration) {
 		if len(w.seen) >= goSeen {
 			clear(w.seen)
 		}
-		if known { // it is another process now
+		if started != 0 && w.judged[pid] != startOf(started) { // it is another process now
 			delete(w.judged, pid)
 		}
 		w.seen[pid] = started
@@ -131,12 +132,14 @@ func (w *GoWatcher) Again(pid uint32) {
 func (w *GoWatcher) Judged(pid uint32) bool {
 	w.seenMu.Lock()
 	defer w.seenMu.Unlock()
-	return w.judged[pid]
+	_, judged := w.judged[pid]
+	return judged
 }
 
 // judge looks at the program of a process.
 func (w *GoWatcher) judge(pid uint32) {
-	if w.Watch(pid) != nil { // counted
+	start, err := processStart(pid)
+	if err != nil || w.Watch(pid) != nil { // gone, or counted
 		return
 	}
 	w.seenMu.Lock()
@@ -145,7 +148,7 @@ func (w *GoWatcher) judge(pid uint32) {
 		clear(w.judged)
 		clear(w.seen) // so that they come again
 	}
-	w.judged[pid] = true
+	w.judged[pid] = start
 }
 
 // Run looks at the processes that are there, then at those that Seen tells of, until ctx is done.

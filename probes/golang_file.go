@@ -163,6 +163,12 @@ func processStart(pid uint32) (string, error) {
 	return string(fields[startTime]), nil
 }
 
+// startOf returns what processStart gives for a process that was started at a time since boot: the kernel counts in hundredths of
+// a second there, on every machine (USER_HZ).
+func startOf(sinceBoot time.Duration) string {
+	return strconv.FormatInt(int64(sinceBoot/(time.Second/100)), 10)
+}
+
 // runningProcesses lists the numbers of all processes, in order.
 func runningProcesses() []uint32 {
 	names, err := os.ReadDir("/proc")

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -127,6 +128,7 @@ import (
 	"bufio"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -224,6 +226,41 @@ func TestGoroutinesThatWorkForManyAreKnown(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What uses a socket is told of by its start, what a listing found by none: of a process with many connections both come, in any
+// order.
+func TestAProcessStaysJudgedUntilItIsAnother(t *testing.T) {
+	_, g := watchGo(t)
+	pid := uint32(os.Getppid())
+	start, err := processStart(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ticks, err := strconv.ParseInt(start, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	started := time.Duration(ticks)*10*time.Millisecond + 7654321
+	judged := func(when string, want bool) {
+		t.Helper()
+		if got := g.Judged(pid); got != want {
+			t.Errorf("judged %v %s, want %v", got, when, want)
+		}
+	}
+	judged("before it was looked at", false)
+	g.Seen(pid, 0)
+	g.judge(<-g.queue)
+	judged("when it was looked at", true)
+	for _, from := range []time.Duration{started, 0, started, 0} {
+		g.Seen(pid, from)
+		judged("while it is the same", true)
+	}
+	if len(g.queue) != 1 {
+		t.Errorf("%d times to be looked at again, want once: when it was known who it is", len(g.queue))
+	}
+	g.Seen(pid, started+time.Second)
+	judged("when its number belongs to another", false)
 }
 
 func TestSeenNeverWaits(t *testing.T) {
