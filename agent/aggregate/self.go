@@ -38,7 +38,30 @@ type Self struct {
 	Tracked     uint64 // connections in the table now
 	Joined      uint64 // connections joined mid-stream
 
-	Build Build
+	Runtime Runtime
+	Build   Build
+}
+
+// Runtime is what the agent's own process takes.
+type Runtime struct {
+	CPUUser, CPUSystem time.Duration
+	Uptime             time.Duration
+	ResidentBytes      uint64
+	StackBytes         uint64 // of the Go runtime, of which
+	OtherBytes         uint64 // this is the rest
+	AllocatedBytes     uint64
+	Goroutines         uint64
+}
+
+func (r *Runtime) add(f *families) {
+	f.add(model.MetricProcessCPU, r.CPUUser.Seconds(), named(model.AttrCPUMode, "user"))
+	f.add(model.MetricProcessCPU, r.CPUSystem.Seconds(), named(model.AttrCPUMode, "system"))
+	f.add(model.MetricProcessMemory, float64(r.ResidentBytes))
+	f.add(model.MetricProcessUptime, r.Uptime.Seconds())
+	f.add(model.MetricGoMemory, float64(r.StackBytes), named(model.AttrGoMemoryType, "stack"))
+	f.add(model.MetricGoMemory, float64(r.OtherBytes), named(model.AttrGoMemoryType, "other"))
+	f.add(model.MetricGoAllocated, float64(r.AllocatedBytes))
+	f.add(model.MetricGoroutines, float64(r.Goroutines))
 }
 
 // Ring is a ring buffer: what was read from it, and what found no room in it.
@@ -117,6 +140,7 @@ func (s *Self) add(f *families) {
 	f.addBytes(model.MetricConnAcked, s.Acked)
 	f.add(model.MetricConnTracked, float64(s.Tracked))
 	f.add(model.MetricConnJoined, float64(s.Joined))
+	s.Runtime.add(f)
 	f.add(model.MetricBuildInfo, 1, named(model.AttrBuildVersion, s.Build.Version),
 		named(model.AttrBuildRevision, s.Build.Revision), named(model.AttrGoVersion, s.Build.GoVersion))
 }

@@ -67,6 +67,12 @@ const (
 	MetricPointsExported
 	MetricSelfExport
 	MetricMemory
+	MetricProcessCPU
+	MetricProcessMemory
+	MetricProcessUptime
+	MetricGoMemory
+	MetricGoAllocated
+	MetricGoroutines
 	MetricBuildInfo
 
 	MetricCount // the number of metrics, not one of them
@@ -127,6 +133,8 @@ const (
 	AttrEvidence       // how the parent of a span was found, "none" for a root
 	AttrComponentType  // "otlp_grpc_span_exporter"
 	AttrComponentName  // "otlp_grpc_span_exporter/0"
+	AttrCPUMode        // "user", "system"
+	AttrGoMemoryType   // "stack", "other"
 	AttrSignal         // "traces", "metrics"
 	AttrOverflow       // "true" on the series that takes what is over the limit
 

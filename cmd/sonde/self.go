@@ -3,9 +3,14 @@
 package main
 
 import (
+	"os"
 	"runtime"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"sonde/agent/aggregate"
 	"sonde/agent/model"
@@ -136,4 +141,25 @@ func (s *selfSource) pipeline(self *aggregate.Self) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	self.MemoryBytes["heap"] = m.HeapInuse
+	self.Runtime = aggregate.Runtime{
+		StackBytes: m.StackInuse, OtherBytes: m.Sys - m.HeapReleased - m.StackInuse, AllocatedBytes: m.TotalAlloc,
+		Goroutines: uint64(runtime.NumGoroutine()), ResidentBytes: resident(), Uptime: time.Since(began),
+	}
+	var used unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &used) == nil {
+		self.Runtime.CPUUser, self.Runtime.CPUSystem = time.Duration(used.Utime.Nano()), time.Duration(used.Stime.Nano())
+	}
+}
+
+var began = time.Now()
+
+// resident is the physical memory of the agent in bytes, 0 where it is not known.
+func resident() uint64 {
+	text, err := os.ReadFile("/proc/self/statm")
+	fields := strings.Fields(string(text))
+	if err != nil || len(fields) < 2 {
+		return 0
+	}
+	pages, _ := strconv.ParseUint(fields[1], 10, 64) // 0 on error
+	return pages * uint64(os.Getpagesize())
 }

@@ -54,6 +54,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	for i := range snapshot.Families {
 		f := &snapshot.Families[i]
+		if semconv.Of(f.Metric).PushOnly {
+			continue
+		}
 		kind := semconv.Of(f.Metric).Kind
 		metrics := make([]metric, len(f.Series))
 		pairs := c.labelPairs(f.Series)

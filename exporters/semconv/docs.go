@@ -56,7 +56,11 @@ func Markdown() string {
 
 func writeMetric(b *strings.Builder, id model.Metric) {
 	m := Of(id)
-	fmt.Fprintf(b, "\n### `%s`\n\n%s\n\n", m.Prometheus, m.Description)
+	heading, description := m.Prometheus, m.Description
+	if m.PushOnly {
+		heading, description = m.Name, description+" Over OTLP alone."
+	}
+	fmt.Fprintf(b, "\n### `%s`\n\n%s\n\n", heading, description)
 	b.WriteString("| OpenTelemetry name | kind | unit | from |\n|---|---|---|---|\n")
 	unit := "-"
 	if m.Unit != "" {

@@ -60,6 +60,7 @@ type Metric struct {
 	Stability   Stability
 	Description string       // one sentence
 	Attributes  []model.Attr // those that series may carry, beside the overflow mark
+	PushOnly    bool         // not on /metrics, where the client library of Prometheus says the same in its own words
 	Prometheus  string       // derived name
 }
 

@@ -311,6 +311,32 @@ var metrics = [model.MetricCount]Metric{
 		Description: "Memory held by a part of the agent.",
 		Attributes:  []model.Attr{model.AttrSubsystem},
 	},
+	model.MetricProcessCPU: {
+		Name: "process.cpu.time", Unit: "s", Kind: Counter, Stability: ReleaseCandidate, PushOnly: true,
+		Description: "CPU time of the agent.",
+		Attributes:  []model.Attr{model.AttrCPUMode},
+	},
+	model.MetricProcessMemory: {
+		Name: "process.memory.usage", Unit: "By", Kind: UpDownCounter, Stability: ReleaseCandidate, PushOnly: true,
+		Description: "Physical memory of the agent.",
+	},
+	model.MetricProcessUptime: {
+		Name: "process.uptime", Unit: "s", Kind: Gauge, Stability: ReleaseCandidate, PushOnly: true,
+		Description: "Time since the agent was started.",
+	},
+	model.MetricGoMemory: {
+		Name: "go.memory.used", Unit: "By", Kind: UpDownCounter, Stability: Development, PushOnly: true,
+		Description: "Memory of the agent's Go runtime.",
+		Attributes:  []model.Attr{model.AttrGoMemoryType},
+	},
+	model.MetricGoAllocated: {
+		Name: "go.memory.allocated", Unit: "By", Kind: Counter, Stability: Development, PushOnly: true,
+		Description: "Memory that the agent has allocated on its heap.",
+	},
+	model.MetricGoroutines: {
+		Name: "go.goroutine.count", Unit: "{goroutine}", Kind: UpDownCounter, Stability: Development, PushOnly: true,
+		Description: "Goroutines of the agent.",
+	},
 	model.MetricBuildInfo: {
 		Name: "sonde.build.info", Kind: Gauge,
 		Description: "Always 1; the labels say which build is running.",
