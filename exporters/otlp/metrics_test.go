@@ -65,6 +65,10 @@ func sample(a model.Attr) string {
 		return "send"
 	case model.AttrComponentType:
 		return "otlp_grpc_span_exporter"
+	case model.AttrCPUMode:
+		return "system"
+	case model.AttrGoMemoryType:
+		return "stack"
 	case model.AttrOverflow:
 		return "true"
 	}
@@ -308,26 +312,46 @@ func TestUnreachableReceiverIsLoggedOnceAMinute(t *testing.T) {
 	}
 }
 
-func TestMetricsAreExportedAtEachInterval(t *testing.T) {
-	r := receiveMetrics(t, GRPC, nil)
-	c := metricsConfig(GRPC, r.url)
-	c.Interval = 20 * time.Millisecond
-	m, err := NewMetrics(c, &snapshots{one(1), one(2), one(3)}, bootClock, silent())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if m.Type() != "otlp_grpc_metric_exporter" {
-		t.Errorf("type %q", m.Type())
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-	done := make(chan error, 1)
-	go func() { done <- m.Run(ctx) }()
-	for r.count() < 3 && ctx.Err() == nil {
-		time.Sleep(5 * time.Millisecond)
-	}
-	cancel()
-	if err := <-done; err != nil || r.count() < 4 { // and once more at the stop
-		t.Errorf("%d exports, %v", r.count(), err)
+// at is one(n) some seconds later.
+func at(n int) *model.Snapshot {
+	s := one(float64(n))
+	s.Time += time.Duration(n) * time.Second
+	return s
+}
+
+func TestMetricsAreExportedAtEachIntervalAndAtTheStop(t *testing.T) {
+	for name, c := range map[string]struct {
+		interval    time.Duration
+		await, want int
+	}{
+		"each moment once": {20 * time.Millisecond, 3, 3}, // the third is there for ever
+		"at the stop":      {time.Hour, 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := receiveMetrics(t, GRPC, nil)
+			config := metricsConfig(GRPC, r.url)
+			config.Interval = c.interval
+			m, err := NewMetrics(config, &snapshots{at(1), at(2), at(3)}, bootClock, silent())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if m.Type() != "otlp_grpc_metric_exporter" {
+				t.Errorf("type %q", m.Type())
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			done := make(chan error, 1)
+			go func() { done <- m.Run(ctx) }()
+			for r.count() < c.await && ctx.Err() == nil {
+				time.Sleep(5 * time.Millisecond)
+			}
+			if c.await > 0 {
+				time.Sleep(5 * c.interval)
+			}
+			cancel()
+			if err := <-done; err != nil || r.count() != c.want {
+				t.Errorf("%d exports, want %d: %v", r.count(), c.want, err)
+			}
+		})
 	}
 }
 
