@@ -80,7 +80,7 @@ func (p *Pipeline) Annotate(a ...Annotator) { p.annotators = append(p.annotators
 func (p *Pipeline) Run(ctx context.Context, s source.Source) error {
 	err := s.Run(ctx, p)
 	p.tracker.Stop(p.now)
-	p.Tick(p.now)
+	p.Tick(p.now + 1) // a moment of its own: who looked at metrics since the last tick has not seen what the stop reported
 	return err
 }
 

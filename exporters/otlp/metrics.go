@@ -60,6 +60,8 @@ type Metrics struct {
 	mu    sync.Mutex
 	stats MetricsStats
 
+	taken time.Duration // of the last snapshot that the receiver has, whole or in part; Run alone asks
+
 	complained time.Time
 	silent     int // failures since then that were not logged
 }
@@ -154,12 +156,16 @@ func (m *Metrics) Run(ctx context.Context) error {
 	}
 }
 
-// export sends one snapshot.
+// export sends one snapshot, unless the receiver has one of the same moment: the capture has ended, and nothing changes.
 func (m *Metrics) export(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, m.cfg.ExportTimeout)
 	defer cancel()
 	began := m.now()
-	exports := m.encoder.encode(m.source.Snapshot(), began)
+	snapshot := m.source.Snapshot()
+	if snapshot.Time != 0 && snapshot.Time == m.taken {
+		return
+	}
+	exports := m.encoder.encode(snapshot, began)
 	var s MetricsStats
 	for _, x := range exports {
 		err := m.send(ctx, x)
@@ -177,7 +183,7 @@ func (m *Metrics) export(ctx context.Context) {
 		m.complain(err, x.points)
 	}
 	if s.Failed == 0 || s.Points > 0 {
-		s.Exports = 1
+		s.Exports, m.taken = 1, snapshot.Time
 	}
 	s.Time = m.now().Sub(began)
 	m.count(s)

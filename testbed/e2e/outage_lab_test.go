@@ -58,6 +58,15 @@ func to(r *receiver.Receiver, p receiver.Protocol, more ...string) []string {
 	return append(env, more...)
 }
 
+// metricsTo is the environment of an agent that sends its metrics to r as well.
+func metricsTo(r *receiver.Receiver, p receiver.Protocol) []string {
+	endpoint := r.URL
+	if p == receiver.HTTP {
+		endpoint += "/v1/metrics"
+	}
+	return []string{"OTEL_METRICS_EXPORTER=prometheus,otlp", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=" + endpoint, "OTEL_METRIC_EXPORT_INTERVAL=300"}
+}
+
 // fence is a cgroup to which an agent is limited: the machine has other traffic, and some tests balance all that an agent saw.
 type fence struct{ dir, path string }
 
@@ -208,6 +217,30 @@ func points(m *metricpb.Metric) (out []proto.Message) {
 		add(p.GetAttributes(), p.GetTimeUnixNano())
 	}
 	return out
+}
+
+// lastCount is what the newest points of a histogram of a service count.
+func lastCount(r *receiver.Receiver, name, service string) uint64 {
+	var newest, count uint64
+	for _, rm := range r.ResourceMetrics() {
+		if text(rm.GetResource().GetAttributes(), "service.name") != service {
+			continue
+		}
+		for _, sm := range rm.GetScopeMetrics() {
+			for _, m := range sm.GetMetrics() {
+				for _, p := range m.GetHistogram().GetDataPoints() {
+					switch {
+					case m.GetName() != name || p.GetTimeUnixNano() < newest:
+					case p.GetTimeUnixNano() > newest:
+						newest, count = p.GetTimeUnixNano(), p.GetCount()
+					default:
+						count += p.GetCount()
+					}
+				}
+			}
+		}
+	}
+	return count
 }
 
 // conventions holds all that was received against the registry.

@@ -5,6 +5,7 @@
 package e2e
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"testing"
@@ -57,10 +58,10 @@ func TestReceiverInAnyMoodGetsNothingTwiceAndLossesAreCounted(t *testing.T) {
 	for _, p := range []receiver.Protocol{receiver.GRPC, receiver.HTTP} {
 		t.Run(string(p), func(t *testing.T) {
 			t.Parallel()
-			r, f := listen(t, p), newFence(t)
-			d := l.runWith(t, harness.Options{Env: to(r, p, "OTEL_BSP_MAX_QUEUE_SIZE=5000", "OTEL_BSP_EXPORT_TIMEOUT=2500",
-				"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT=1000", "OTEL_METRICS_EXPORTER=prometheus", usualRing), Args: f.only()})
-			o := &outage{t: t, l: l, d: d, r: r, f: f, s: l.serverAs(t, f, "moody", apps.Go)}
+			r, metrics, f := listen(t, p), listen(t, p), newFence(t)
+			env := append(to(r, p, "OTEL_BSP_MAX_QUEUE_SIZE=5000", "OTEL_BSP_EXPORT_TIMEOUT=2500", usualRing), metricsTo(metrics, p)...)
+			d := l.runWith(t, harness.Options{Env: append(env, "OTEL_EXPORTER_OTLP_TIMEOUT=1000"), Args: f.only()})
+			o := &outage{t: t, l: l, d: d, r: r, metrics: metrics, f: f, s: l.serverAs(t, f, "moody", apps.Go)}
 			for _, m := range moods {
 				o.endure(m)
 			}
@@ -69,7 +70,12 @@ func TestReceiverInAnyMoodGetsNothingTwiceAndLossesAreCounted(t *testing.T) {
 				t.Error(err)
 			}
 			spansOnce(t, r)
+			pointsOnce(t, metrics)
+			if got := lastCount(metrics, "http.server.request.duration", "moody"); got != uint64(o.sent) {
+				t.Errorf("the last point of metrics counts %d requests, sent %d", got, o.sent)
+			}
 			conventions(t, r)
+			conventions(t, metrics)
 		})
 	}
 }
@@ -79,9 +85,10 @@ type outage struct {
 	t *testing.T
 	l *lab
 	d *harness.Daemon
-	r *receiver.Receiver
-	f fence
-	s *apps.Server
+
+	r, metrics *receiver.Receiver
+	f          fence
+	s          *apps.Server
 
 	sent int // requests
 	last account
@@ -92,9 +99,11 @@ func (o *outage) endure(m mood) {
 	o.t.Helper()
 	began := time.Now()
 	o.r.Behave(m.behave)
+	o.metrics.Behave(m.behave)
 	n := 1200
 	if m.down {
 		o.r.Down()
+		o.metrics.Down()
 		n = 3500 // twice as many spans: more than the queue has room for
 	}
 	o.sent += o.l.loadAs(o.t, o.f, "moody-client", o.s.Addr, "-conns", "8", "-n", strconv.Itoa(n), "-rate", "1500").Total
@@ -103,11 +112,12 @@ func (o *outage) endure(m mood) {
 		o.awaitDropped(m)
 	}
 	if m.down {
-		if err := o.r.Up(); err != nil {
+		if err := errors.Join(o.r.Up(), o.metrics.Up()); err != nil {
 			o.t.Fatal(err)
 		}
 	}
 	o.r.Behave(nil)
+	o.metrics.Behave(nil)
 	a := balanced(o.t, o.d, 10*time.Second)
 	o.judge(m, a.since(o.last), &a)
 	o.last = a
