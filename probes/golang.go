@@ -43,6 +43,7 @@ type GoWatcher struct {
 	exec     link.Link
 	multi    bool // the kernel attaches one program at many places of a file by one link
 	queue    chan uint32
+	scanned  chan struct{} // closed when Run has looked at what was there
 
 	// work is held while a process is looked at, which takes time; mu never is. Who writes to these maps holds both, so that
 	// who reads them holds either.
@@ -85,7 +86,7 @@ func (s *Set) GoWatcher() (*GoWatcher, error) {
 
 func (s *Set) goWatcher(multi bool) (*GoWatcher, error) {
 	w := &GoWatcher{
-		set: s, programs: map[string]*ebpf.Program{}, queue: make(chan uint32, goQueue), multi: multi,
+		set: s, programs: map[string]*ebpf.Program{}, queue: make(chan uint32, goQueue), scanned: make(chan struct{}), multi: multi,
 		seen: map[uint32]time.Duration{}, judged: map[uint32]string{}, processes: map[uint32]goProcess{}, files: map[fileID]*goFile{},
 		others: map[fileID]bool{},
 	}
@@ -151,9 +152,13 @@ func (w *GoWatcher) judge(pid uint32) {
 	w.judged[pid] = start
 }
 
-// Run looks at the processes that are there, then at those that Seen tells of, until ctx is done.
+// Scanned is closed when Run has looked at the processes that were there.
+func (w *GoWatcher) Scanned() <-chan struct{} { return w.scanned }
+
+// Run looks at the processes that are there, then at those that Seen tells of, until ctx is done. It can be called once.
 func (w *GoWatcher) Run(ctx context.Context) error {
 	w.scan(ctx)
+	close(w.scanned)
 	sweep := time.NewTicker(goSweep)
 	defer sweep.Stop()
 	for {
@@ -168,9 +173,12 @@ func (w *GoWatcher) Run(ctx context.Context) error {
 	}
 }
 
-// scan looks at every process that runs.
+// scan looks at every process that runs. Those that use a socket meanwhile do not wait for the others.
 func (w *GoWatcher) scan(ctx context.Context) {
 	for _, pid := range runningProcesses() {
+		for len(w.queue) > 0 && ctx.Err() == nil {
+			w.judge(<-w.queue)
+		}
 		if ctx.Err() != nil {
 			return
 		}

@@ -64,7 +64,10 @@ func TestGoProgramsAreFoundAndForgotten(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- g.Run(ctx) }()
-	until(t, "a program that was there", func() bool { return g.inKernel(t, before.cmd.Process.Pid) })
+	<-g.Scanned()
+	if pid := before.cmd.Process.Pid; !g.inKernel(t, pid) || !g.Judged(uint32(pid)) {
+		t.Error("a program that was there is not known when all have been looked at")
+	}
 
 	after := startHopper(t, readHTTP1, program)
 	sleep := exec.Command("sleep", "100")

@@ -36,11 +36,21 @@ func unjudged(s source.Source) source.Source {
 	return poolSource{s, func(uint32, uint64) bool { return false }, func(uint32) bool { return false }}
 }
 
-// run looks at programs until ctx is done. stop waits for it.
+// scanPatience is how long the start waits for programs that run already to be looked at: milliseconds for each executable in
+// Go, a tenth of a second for a large one. The rest is looked at while records come.
+const scanPatience = 500 * time.Millisecond
+
+// run looks at programs until ctx is done. stop waits for it. It returns when those that were there are known, so that what they
+// do from the first record on is taken for what it is.
 func (g goroutines) run(ctx context.Context) (stop func() error) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- g.watcher.Run(ctx) }()
+	select {
+	case <-g.watcher.Scanned():
+	case <-time.After(scanPatience):
+	case <-ctx.Done():
+	}
 	return func() error {
 		cancel()
 		return errors.Join(<-ended, g.watcher.Close())
