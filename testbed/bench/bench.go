@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"sonde/testbed/apps"
+	"sonde/testbed/bench/collector"
 	"sonde/testbed/e2e/harness"
 )
 
@@ -24,11 +26,17 @@ type bench struct {
 
 // Configurations, in the order of the table.
 const (
-	none    = "none"
-	empty   = "empty programs"
-	agent   = "sonde"
-	counted = "sonde, BPF time counted"
+	none          = "none"
+	empty         = "empty programs"
+	agent         = "sonde"
+	counted       = "sonde, BPF time counted"
+	spans         = "sonde with spans"
+	spansCounted  = "sonde with spans, BPF time counted"
+	collectorNice = "10" // its machine is another one in real life
 )
+
+// countedAs is the configuration in which the BPF time of another was counted.
+var countedAs = map[string]string{agent: counted, spans: spansCounted}
 
 // scenario is one load that all configurations get.
 type scenario struct {
@@ -45,14 +53,15 @@ const fixedRate = 10_000
 func scenarios() []scenario {
 	all := []string{none, empty, agent, counted}
 	pair := []string{none, agent}
+	traced := []string{none, empty, agent, counted, spans, spansCounted}
 	return []scenario{
-		{"nginx 1 KB saturated", apps.Nginx, "/bytes/1024", 64, 0, all},
-		{"nginx 1 KB at 10,000/s", apps.Nginx, "/bytes/1024", 64, fixedRate, all},
+		{"nginx 1 KB saturated", apps.Nginx, "/bytes/1024", 64, 0, traced},
+		{"nginx 1 KB at 10,000/s", apps.Nginx, "/bytes/1024", 64, fixedRate, traced},
 		{"Go 1 KB saturated", apps.Go, "/bytes/1024", 64, 0, all},
 		{"Go 1 KB at 10,000/s", apps.Go, "/bytes/1024", 64, fixedRate, all},
-		{"nginx 1 MB saturated", apps.Nginx, "/bytes/1048576", 16, 0, append(pair, counted)},
+		{"nginx 1 MB saturated", apps.Nginx, "/bytes/1048576", 16, 0, []string{none, agent, counted}},
 		{"nginx 10 connections at 10,000/s", apps.Nginx, "/bytes/1024", 10, fixedRate, pair},
-		{"nginx 10,000 connections at 10,000/s", apps.Nginx, "/bytes/1024", 10_000, fixedRate, pair},
+		{"nginx 10,000 connections at 10,000/s", apps.Nginx, "/bytes/1024", 10_000, fixedRate, []string{none, agent, spans}},
 	}
 }
 
@@ -68,6 +77,8 @@ type sample struct {
 	Reported         float64       // requests in sonde's metrics, server role
 	ReportedClient   float64
 	Lost             float64 // requests that sonde counted as lost, server role
+	SpansReceived    uint64  // of both ends, by the receiver's count
+	SpansDropped     float64 // by sonde's queue
 	Programs         map[string]programTime
 }
 
@@ -107,7 +118,7 @@ func (b *bench) scenario(sc scenario) ([]sample, error) {
 		err := locked(b.lock, func() error {
 			for i := range sc.configs {
 				config := sc.configs[(i+round)%len(sc.configs)] // nobody is always first
-				if !b.sonde && (config == agent || config == counted) {
+				if !b.sonde && config != none && config != empty {
 					continue
 				}
 				s, err := b.measure(sc, config, server)
@@ -138,17 +149,23 @@ func (b *bench) traffic(sc scenario, server *apps.Server, d time.Duration) (traf
 // measure runs the load under one configuration.
 func (b *bench) measure(sc scenario, config string, server *apps.Server) (sample, error) {
 	s := sample{Scenario: sc.name, Config: config}
+	var err error
 	switch config {
 	case empty:
-		e, err := attachEmpty()
-		if err != nil {
-			return s, err
+		e, attachErr := attachEmpty()
+		if attachErr != nil {
+			return s, attachErr
 		}
 		defer e.Close()
+		err = b.underLoad(sc, server, &s)
 	case agent, counted:
-		return s, b.measureSonde(sc, config == counted, server, &s)
+		err = b.measureSonde(sc, server, &s, nil)
+	case spans, spansCounted:
+		err = b.measureSpans(sc, server, &s)
+	default:
+		err = b.underLoad(sc, server, &s)
 	}
-	return s, b.underLoad(sc, server, &s)
+	return s, err
 }
 
 func (b *bench) underLoad(sc scenario, server *apps.Server, s *sample) error {
@@ -164,24 +181,51 @@ func (b *bench) underLoad(sc scenario, server *apps.Server, s *sample) error {
 	return err
 }
 
-func (b *bench) start() (*harness.Daemon, error) {
+func (b *bench) start(env ...string) (*harness.Daemon, error) {
 	port, err := apps.FreePort("127.0.0.1")
 	if err != nil {
 		return nil, err
 	}
-	return harness.Run(harness.Options{Bin: b.bin}, "127.0.0.1:"+strconv.Itoa(port))
+	return harness.Run(harness.Options{Bin: b.bin, Env: env}, "127.0.0.1:"+strconv.Itoa(port))
 }
 
-func (b *bench) measureSonde(sc scenario, countTime bool, server *apps.Server, s *sample) error {
+// measureSpans measures sonde while it exports every span to a receiver.
+func (b *bench) measureSpans(sc scenario, server *apps.Server, s *sample) error {
+	to, err := collector.Start([]string{"taskset", "-c", loadCPU, "nice", "-n", collectorNice}, "-receive")
+	if err != nil {
+		return err
+	}
+	err = b.measureSonde(sc, server, s, []string{
+		"OTEL_TRACES_EXPORTER=otlp", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=grpc", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=" + to.URL,
+		"OTEL_BSP_SCHEDULE_DELAY=500", // or the last batch would be waited for
+	})
+	err = errors.Join(err, to.Stop())
+	for _, service := range []string{server.Name(), "wrk", "loadclient"} {
+		s.SpansReceived += to.ByService[service]
+	}
+	return err
+}
+
+func (b *bench) measureSonde(sc scenario, server *apps.Server, s *sample, env []string) (err error) {
 	served, err := servedBy(server)
 	if err != nil {
 		return err
 	}
-	d, err := b.start()
+	d, err := b.start(env...)
 	if err != nil {
 		return err
 	}
-	defer func() { _, _ = d.Stop() }()
+	defer func() {
+		if _, stopErr := d.Stop(); err != nil || stopErr != nil {
+			err = errors.Join(err, stopErr)
+			return
+		}
+		now, askErr := servedBy(server)
+		s.Served, err = now-served, askErr
+		if server.Kind == apps.Nginx {
+			s.Served-- // this second asking
+		}
+	}()
 	before, err := readCounts(d, server.Name())
 	if err != nil {
 		return err
@@ -190,7 +234,7 @@ func (b *bench) measureSonde(sc scenario, countTime bool, server *apps.Server, s
 	if err != nil {
 		return err
 	}
-	if countTime {
+	if s.Config == counted || s.Config == spansCounted {
 		c, err := countBPF()
 		if err != nil {
 			return err
@@ -205,15 +249,7 @@ func (b *bench) measureSonde(sc scenario, countTime bool, server *apps.Server, s
 	if err := b.underLoad(sc, server, s); err != nil {
 		return err
 	}
-	if err := s.readSonde(d, server.Name(), before, cpu, programs); err != nil {
-		return err
-	}
-	now, err := servedBy(server)
-	s.Served = now - served
-	if server.Kind == apps.Nginx {
-		s.Served-- // this second asking
-	}
-	return err
+	return s.readSonde(d, server.Name(), before, cpu, programs)
 }
 
 // readSonde takes the agent's side of a sample once its counts stand still.
@@ -223,6 +259,7 @@ func (s *sample) readSonde(d *harness.Daemon, service string, before counts, cpu
 		return err
 	}
 	s.Reported, s.ReportedClient, s.Lost = after.server-before.server, after.client-before.client, after.lost-before.lost
+	s.SpansDropped = after.dropped - before.dropped
 	now, err := cpuTime(d.PID())
 	if err != nil {
 		return err
@@ -237,8 +274,11 @@ func (s *sample) readSonde(d *harness.Daemon, service string, before counts, cpu
 	return err
 }
 
+// spansAtRest is more than what asking sonde for its counts makes in 200 ms, and less than a batch.
+const spansAtRest = 100
+
 // counts are sonde's own totals.
-type counts struct{ server, client, lost float64 }
+type counts struct{ server, client, lost, exported, dropped float64 }
 
 func readCounts(d *harness.Daemon, service string) (counts, error) {
 	m, err := d.Scrape()
@@ -246,6 +286,9 @@ func readCounts(d *harness.Daemon, service string) (counts, error) {
 		server: m.Sum("http_server_request_duration_seconds", map[string]string{"service_name": service}),
 		client: m.Sum("http_client_request_duration_seconds", nil),
 		lost:   m.Sum("sonde_requests_lost_total", map[string]string{"role": "server"}),
+
+		exported: m.Sum("otel_sdk_exporter_span_exported_total", nil),
+		dropped:  m.Sum("sonde_queue_dropped_total", map[string]string{"queue": "spans_otlp"}),
 	}, err
 }
 
@@ -259,7 +302,7 @@ func settledCounts(d *harness.Daemon, service string) (counts, error) {
 		if nextErr != nil || err != nil {
 			return now, nextErr
 		}
-		if now.server == last.server {
+		if now.server == last.server && now.exported-last.exported < spansAtRest {
 			return now, nil
 		}
 		last = now

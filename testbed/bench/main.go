@@ -2,10 +2,10 @@
 
 // Command bench measures what sonde costs the servers that it observes, and what it costs itself.
 //
-// Every scenario is measured in rounds; within a round each configuration (no agent, empty programs on the same hooks, sonde)
-// gets its turn, so that a machine that changes its mood changes it for all. Ratios are taken within a round, and the median
-// over the rounds is printed with the extremes. The server is pinned to processor 0, the load to processor 1, the agent is
-// not pinned. It needs root, two processors, nginx-light, wrk and taskset. Who calls it: make bench.
+// Every scenario is measured in rounds; within a round each configuration (no agent, empty programs on the same hooks, sonde,
+// sonde that exports every span) gets its turn, so that a machine that changes its mood changes it for all. Ratios are taken within a round, and the median
+// over the rounds is printed with the extremes. The server is pinned to processor 0, the load to processor 1 and with it, at
+// a lower priority, the receiver of spans, the agent is not pinned. It needs root, two processors, nginx-light, wrk and taskset. Who calls it: make bench.
 package main
 
 import (
@@ -16,7 +16,9 @@ import (
 	"regexp"
 	"time"
 
+	"sonde/exporters/otlp"
 	"sonde/testbed/apps"
+	"sonde/testbed/bench/collector"
 	"sonde/testbed/e2e/harness"
 )
 
@@ -29,11 +31,17 @@ type settings struct {
 	lock   string
 	only   *regexp.Regexp
 	sonde  bool
+
+	receive bool // be the receiver of spans instead
 }
 
 func main() {
 	s, err := parse()
-	if err == nil {
+	switch {
+	case err != nil:
+	case s.receive:
+		err = collector.Serve(otlp.GRPC, os.Stdin, os.Stdout)
+	default:
 		err = run(s)
 	}
 	if err != nil {
@@ -52,6 +60,7 @@ func parse() (settings, error) {
 	flag.StringVar(&s.json, "json", "", "also write every single measurement to this file")
 	flag.StringVar(&s.lock, "lock", "", "take this file's lock around each round, where several benches share a machine")
 	flag.BoolVar(&s.sonde, "sonde", true, "measure sonde; without it only no agent and empty programs")
+	flag.BoolVar(&s.receive, "receive", false, "internal: be the receiver of spans")
 	flag.Parse()
 	if *quick {
 		s.rounds, s.load, s.idle = 2, 1500*time.Millisecond, 3*time.Second

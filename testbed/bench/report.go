@@ -101,7 +101,7 @@ func (r *report) ratio(scenario, config string, figure func(sample) float64) spr
 }
 
 var columns = []string{"load", "configuration", "throughput / none", "requests/s", "server CPU us/request", "/ none", "p50 / none", "p99 / none",
-	"agent CPU s per 1 M", "BPF ns/request", "peak MB", "reported / served", "lost"}
+	"agent CPU s per 1 M", "BPF ns/request", "peak MB", "reported / served", "lost", "spans / served", "dropped"}
 
 // print writes the report as Markdown.
 func (r *report) print(w io.Writer) {
@@ -109,7 +109,7 @@ func (r *report) print(w io.Writer) {
 	fmt.Fprintf(w, "| %s |\n|%s\n", strings.Join(columns, " | "), strings.Repeat("---|", len(columns)))
 	for _, sc := range scenarios() {
 		for _, config := range sc.configs {
-			if row := r.row(sc.name, config); row != nil && config != counted {
+			if row := r.row(sc.name, config); row != nil && config != counted && config != spansCounted {
 				fmt.Fprintf(w, "| %s |\n", strings.Join(row, " | "))
 			}
 		}
@@ -129,6 +129,8 @@ func agentCost(s sample) float64  { return perRequest(s.AgentCPU, s.Traffic.Requ
 func peakMB(s sample) float64     { return float64(s.ResidentBytes) / (1 << 20) }
 func reported(s sample) float64   { return s.Reported / float64(max(1, s.Served)) }
 func lost(s sample) float64       { return s.Lost }
+func spansOf(s sample) float64    { return float64(s.SpansReceived) / float64(max(1, s.Served)) }
+func dropped(s sample) float64    { return s.SpansDropped }
 
 func bpfCost(s sample) float64 {
 	var sum time.Duration
@@ -147,37 +149,47 @@ func (r *report) row(scenario, config string) []string {
 	row := []string{scenario, config, r.ratio(scenario, config, throughput).text(3), fmt.Sprintf("%.0f", rate.median),
 		r.of(scenario, config, serverCost).text(2), r.ratio(scenario, config, serverCost).text(3), r.ratio(scenario, config, median50).text(2),
 		r.ratio(scenario, config, tail99).text(2)}
-	if config != agent {
-		return append(row, "-", "-", "-", "-", "-")
+	if countedAs[config] == "" {
+		return append(row, "-", "-", "-", "-", "-", "-", "-")
 	}
-	return append(row, r.of(scenario, config, agentCost).text(2), r.of(scenario, counted, bpfCost).text(0), r.of(scenario, config, peakMB).text(0),
+	row = append(row, r.of(scenario, config, agentCost).text(2), r.of(scenario, countedAs[config], bpfCost).text(0), r.of(scenario, config, peakMB).text(0),
 		r.of(scenario, config, reported).text(5), fmt.Sprintf("%.0f", r.of(scenario, config, lost).high))
+	if config != spans {
+		return append(row, "-", "-")
+	}
+	return append(row, r.of(scenario, config, spansOf).text(5), fmt.Sprintf("%.0f", r.of(scenario, config, dropped).high))
 }
 
 // printPrograms shows where the BPF time goes, from the rounds in which it was counted.
 func (r *report) printPrograms(w io.Writer) {
 	for _, sc := range scenarios() {
-		sums, requests := map[string]programTime{}, 0
-		for _, s := range r.Samples {
-			if s.Scenario != sc.name || s.Config != counted {
-				continue
-			}
-			requests += s.Traffic.Requests
-			for name, p := range s.Programs {
-				sum := sums[name]
-				sums[name] = programTime{name, sum.Runs + p.Runs, sum.RunTime + p.RunTime}
-			}
+		for _, config := range []string{agent, spans} {
+			r.printProgramsOf(w, sc.name, config)
 		}
-		if requests == 0 {
+	}
+}
+
+func (r *report) printProgramsOf(w io.Writer, scenario, config string) {
+	sums, requests := map[string]programTime{}, 0
+	for _, s := range r.Samples {
+		if s.Scenario != scenario || s.Config != countedAs[config] {
 			continue
 		}
-		fmt.Fprintf(w, "\n%s, by program (both ends):\n\n| program | runs/request | ns/run | ns/request |\n|---|---|---|---|\n", sc.name)
-		for _, name := range slices.Sorted(maps.Keys(sums)) {
-			p := sums[name]
-			if p.Runs > 0 {
-				fmt.Fprintf(w, "| %s | %.2f | %.0f | %.0f |\n", name, float64(p.Runs)/float64(requests), float64(p.RunTime)/float64(p.Runs),
-					perRequest(p.RunTime, requests))
-			}
+		requests += s.Traffic.Requests
+		for name, p := range s.Programs {
+			sum := sums[name]
+			sums[name] = programTime{name, sum.Runs + p.Runs, sum.RunTime + p.RunTime}
+		}
+	}
+	if requests == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\n%s, %s, by program (both ends):\n\n| program | runs/request | ns/run | ns/request |\n|---|---|---|---|\n", scenario, config)
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		p := sums[name]
+		if p.Runs > 0 {
+			fmt.Fprintf(w, "| %s | %.2f | %.0f | %.0f |\n", name, float64(p.Runs)/float64(requests), float64(p.RunTime)/float64(p.Runs),
+				perRequest(p.RunTime, requests))
 		}
 	}
 }

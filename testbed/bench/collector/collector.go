@@ -8,6 +8,7 @@ package collector
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,11 +19,12 @@ import (
 
 // Collector is the other process.
 type Collector struct {
-	URL      string // for spans
-	Received uint64 // spans; known after Stop
-	cmd      *exec.Cmd
-	stdin    io.Closer
-	stdout   *bufio.Reader
+	URL       string            // for spans
+	Received  uint64            // spans; known after Stop
+	ByService map[string]uint64 // the same by service.name
+	cmd       *exec.Cmd
+	stdin     io.Closer
+	stdout    *bufio.Reader
 }
 
 // Start starts this program again with args, wrapped in a command such as taskset where one is given, and waits until it
@@ -55,6 +57,9 @@ func Start(wrap []string, args ...string) (*Collector, error) {
 // Stop ends the process and reads how many spans it counted.
 func (c *Collector) Stop() error {
 	err := c.stdin.Close()
-	_, scanErr := fmt.Fscan(c.stdout, &c.Received)
-	return errors.Join(err, scanErr, c.cmd.Wait())
+	err = errors.Join(err, json.NewDecoder(c.stdout).Decode(&c.ByService))
+	for _, n := range c.ByService {
+		c.Received += n
+	}
+	return errors.Join(err, c.cmd.Wait())
 }

@@ -4,12 +4,13 @@ package collector
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -19,16 +20,19 @@ import (
 )
 
 // counter receives OTLP and counts spans without decoding them, so that the receiver's processor time is not what limits.
-type counter struct{ spans atomic.Uint64 }
+type counter struct {
+	mu        sync.Mutex
+	byService map[string]uint64
+}
 
-// Serve receives until in ends, then writes the count to out. The first line of out is the endpoint for spans. It is what the other
+// Serve receives until in ends, then writes the counts to out as JSON. The first line of out is the endpoint for spans. It is what the other
 // process runs.
 func Serve(protocol otlp.Protocol, in io.Reader, out io.Writer) error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	var c counter
+	c := counter{byService: map[string]uint64{}}
 	stop := c.serveHTTP
 	if protocol == otlp.GRPC {
 		stop = c.serveGRPC
@@ -39,8 +43,9 @@ func Serve(protocol otlp.Protocol, in io.Reader, out io.Writer) error {
 	}
 	_, err = io.Copy(io.Discard, in)
 	end()
-	_, writeErr := fmt.Fprintln(out, c.spans.Load())
-	return errors.Join(err, writeErr)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return errors.Join(err, json.NewEncoder(out).Encode(c.byService))
 }
 
 func (c *counter) serveHTTP(ln net.Listener) func() {
@@ -92,13 +97,35 @@ func (c *counter) export(_ any, _ context.Context, decode func(any) error, _ grp
 // spans.
 func (c *counter) count(request []byte) error {
 	return fields(request, 1, func(resource []byte) error {
-		return fields(resource, 2, func(scope []byte) error {
+		spans, service := uint64(0), ""
+		err := fields(resource, 2, func(scope []byte) error {
 			return fields(scope, 2, func([]byte) error {
-				c.spans.Add(1)
+				spans++
 				return nil
 			})
 		})
+		err = errors.Join(err, fields(resource, 1, func(attributes []byte) error {
+			return fields(attributes, 1, func(pair []byte) error {
+				if string(sub(pair, 1)) == "service.name" { // a KeyValue with an AnyValue
+					service = string(sub(sub(pair, 2), 1))
+				}
+				return nil
+			})
+		}))
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.byService[service] += spans
+		return err
 	})
+}
+
+// sub returns a field of a message, nil when it has none.
+func sub(message []byte, wanted protowire.Number) (found []byte) {
+	_ = fields(message, wanted, func(content []byte) error {
+		found = content
+		return nil
+	})
+	return found
 }
 
 func fields(message []byte, wanted protowire.Number, each func([]byte) error) error {

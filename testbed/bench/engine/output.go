@@ -15,6 +15,7 @@ import (
 	"sonde/agent/trace"
 	"sonde/agent/trace/propagation"
 	"sonde/agent/trace/sampling"
+	"sonde/agent/trace/selfexport"
 	"sonde/exporters/jsonl"
 	"sonde/exporters/otlp"
 	"sonde/exporters/semconv"
@@ -69,6 +70,8 @@ func openSpans() (stages, error) {
 	if c.Sampler, err = sampling.New("", ""); err != nil {
 		return s, err
 	}
+	exporting := selfexport.New(selfexport.Default())
+	c.Silenced = exporting.Traces
 	s.tracer = trace.New(c)
 	to, err := collector.Start(nil, "-receive")
 	if err != nil {
@@ -76,13 +79,13 @@ func openSpans() (stages, error) {
 	}
 	x := otlp.Default()
 	x.Protocol, x.Endpoint, x.Resource = otlp.GRPC, to.URL, semconv.Resource{Host: model.Host{Name: "bench"}}
-	x.Queue.Block = true
+	x.Queue.Block, x.Queue.Spans = true, 3*x.Queue.BatchSpans // as on a machine on which the sender keeps up
 	spans, err := otlp.NewTraces(x, func() model.Clock { return model.Clock{} }, nil)
 	if err != nil {
 		return s, errors.Join(err, to.Stop())
 	}
 	tail := sampling.NewTail(sampling.Default(), sampling.Meaning{AppendName: x.Methods.AppendSpanName}, spans)
-	s.sinks = append(s.sinks, tail)
+	s.sinks = append(s.sinks, exporters{exporting}, tail)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- spans.Run(ctx) }()
@@ -102,6 +105,13 @@ func openSpans() (stages, error) {
 type metrics struct{ *aggregate.Aggregator }
 
 func (metrics) Lost(*model.Loss) {}
+
+// exporters looks for processes that export spans of their own.
+type exporters struct{ *selfexport.Detector }
+
+func (e exporters) Request(r *model.Request)        { e.Seen(r) }
+func (exporters) Flow(*model.Flow, model.FlowDelta) {}
+func (exporters) Lost(*model.Loss)                  {}
 
 // discard takes requests, as lines when json is set.
 type discard struct{ json *jsonl.Writer }
