@@ -35,6 +35,7 @@ type Queue struct {
 	open       batch     // being filled
 	full       []batch   // to be sent, the oldest first
 	spare      []*Group  // with memory for the next batch, spareBytes together
+	largest    int       // bytes of the largest group that was sealed last
 	spareBytes int
 	stopped    bool
 	stats      Stats
@@ -105,6 +106,10 @@ func (q *Queue) seal() {
 	}
 	// The only span of a process may have been too large.
 	q.open.groups = slices.DeleteFunc(q.open.groups, func(g *Group) bool { return g.Spans() == 0 })
+	q.largest = 0
+	for _, g := range q.open.groups {
+		q.largest = max(q.largest, len(g.Bytes))
+	}
 	q.full = append(q.full, q.open)
 	q.open = batch{}
 	select {
@@ -164,7 +169,10 @@ const maxSpare = 64
 // batch from nothing copies it once more.
 func (q *Queue) takeSpare() *Group {
 	n := len(q.spare)
-	if n == 0 {
+	switch {
+	case n == 0 && len(q.open.groups) == 0: // while batches wait for their receiver, each needs new memory
+		return &Group{Bytes: make([]byte, 0, q.largest+q.largest/16)}
+	case n == 0:
 		return new(Group)
 	}
 	g := q.spare[n-1]
