@@ -206,6 +206,11 @@ func ends(first, orders int) int {
 	return n
 }
 
+// floor is the part of the edges that must have their parent once sonde has learned: all of them had in every run, and each that
+// has none is a record of a use that was lost, or a sender that the kernel side was not sure of because packets waited for its
+// socket (docs/design/0003-causes.md). Anything that is wrong with a kind of program costs more than that.
+const floor = 0.99
+
 // TestParentsAreNeverWrong runs the shop without any trace context. The first orders of a run are what sonde learns from how
 // the programs use their threads; of them, too, no parent may be wrong.
 func TestParentsAreNeverWrong(t *testing.T) {
@@ -222,12 +227,8 @@ func TestParentsAreNeverWrong(t *testing.T) {
 			t.Logf("edges with a parent, while it learns:\n%s", judge(t, spans, first, learning))
 			then := judge(t, spans, first+learning, orders)
 			t.Logf("edges with a parent, then:\n%s", then)
-			then.atLeast(t, 0.97, "Go net/http", "Go pgx", "Java")
-			then.atLeast(t, 0.9, "Python")
+			then.atLeast(t, floor, "Go net/http", "Go pgx", "Go grpc-go", "Java", "Python")
 			then.atLeast(t, 0.995, "wire, at ")
-			if concurrent <= 20 { // calls that wait side by side for one connection are sent by one of them
-				then.atLeast(t, 0.97, "Go grpc-go")
-			}
 			first += learning + orders
 		})
 	}
