@@ -27,6 +27,12 @@ func (o *told) Begin(s *model.Started) uint64 {
 	}
 	line := fmt.Sprintf("begin %d: conn %d, %s of pid %d, %s to %s, seq %d, stream %d, at %s", o.tokens, s.Conn, s.Role, pid,
 		s.Client, s.Server, s.Seq, s.Stream, ms(s.Start))
+	if s.Pushed {
+		line += ", pushed"
+	}
+	if s.Late {
+		line += ", late"
+	}
 	for _, f := range s.Fields {
 		line += ", " + f.Name + "=" + f.Value
 	}
@@ -86,6 +92,67 @@ func TestTheTracerIsToldOfBothEndsAlike(t *testing.T) {
 		fmt.Sprintf("begin 3: conn 1, client of pid 7, 10.0.0.1:40000 to 10.0.0.2:80, seq %d, stream 0, at 9ms, b3=1-2", 1000+n),
 		fmt.Sprintf("begin 4: conn 2, server of pid 9, 10.0.0.1:40000 to 10.0.0.2:80, seq %d, stream 0, at 10ms, b3=1-2", 1000+n),
 		"ended 1")
+}
+
+// passes lets bytes pass from one end of a connection to the other.
+func passes(from, to *sock, data string) {
+	from.sent(data)
+	to.received(data)
+}
+
+// ends returns both ends of a connection, of which the first is the client's.
+func ends(s *script) (c, v *sock) {
+	c, v = client(s), server(s).actor(9, "server")
+	v.dirs[1].next, v.dirs[0].next = c.dirs[0].next, c.dirs[1].next
+	return c, v
+}
+
+// message is one of PostgreSQL.
+func message(kind, body string) string {
+	return kind + string([]byte{0, 0, byte(len(body) >> 8), byte(len(body) + 4)}) + body
+}
+
+func TestBothEndsOfADatabaseBeginAtTheSameByte(t *testing.T) {
+	s, o := traced(conn.Default())
+	c, v := ends(s)
+	startup := message("", "\x00\x03\x00\x00user\x00joe\x00\x00")
+	parse, ready := message("P", "\x00SELECT 1\x00\x00\x00"), message("Z", "I")
+	rest := message("B", "\x00\x00\x00\x00\x00\x00\x00\x00") + message("E", "\x00\x00\x00\x00\x00") + message("S", "")
+	passes(c, v, startup)
+	passes(v, c, message("R", "\x00\x00\x00\x00")+ready)
+	passes(c, v, parse)
+	passes(c, v, rest)
+	passes(v, c, message("1", "")+message("2", "")+message("C", "SELECT 1\x00")+ready)
+	passes(c, v, message("X", ""))
+	client, server := "client of pid 7, 10.0.0.1:40000 to 10.0.0.2:80", "server of pid 9, 10.0.0.1:40000 to 10.0.0.2:80"
+	group := 1000 + len(startup)
+	end := group + len(parse+rest)
+	o.compare(t,
+		"begin 1: conn 1, "+client+", seq 1000, stream 0, at 5ms",
+		"begin 2: conn 2, "+server+", seq 1000, stream 0, at 6ms",
+		fmt.Sprintf("begin 3: conn 1, %s, seq %d, stream 0, at 9ms", client, group),
+		fmt.Sprintf("begin 4: conn 2, %s, seq %d, stream 0, at 10ms", server, group),
+		fmt.Sprintf("begin 5: conn 1, %s, seq %d, stream 0, at 15ms, late", client, end),
+		fmt.Sprintf("begin 6: conn 2, %s, seq %d, stream 0, at 16ms, late", server, end))
+}
+
+func TestADeliveryBeginsWhereTheBrokerSendsIt(t *testing.T) {
+	s, o := traced(conn.Default())
+	c, v := ends(s)
+	info, hello, sub := `INFO {"server_id":"A"}`+"\r\n", `CONNECT {"verbose":false}`+"\r\n", "SUB a 1\r\n"
+	passes(v, c, info)
+	passes(c, v, hello+sub)
+	passes(v, c, "MSG a 1 2\r\nhi\r\n")
+	client, server := "client of pid 7, 10.0.0.1:40000 to 10.0.0.2:80", "server of pid 9, 10.0.0.1:40000 to 10.0.0.2:80"
+	o.compare(t,
+		"begin 1: conn 2, "+server+", seq 500000, stream 0, at 5ms, pushed",
+		"begin 2: conn 1, "+client+", seq 500000, stream 0, at 6ms, pushed",
+		"begin 3: conn 1, "+client+", seq 1000, stream 0, at 7ms",
+		"begin 4: conn 1, "+client+", seq 1027, stream 0, at 7ms, late",
+		"begin 5: conn 2, "+server+", seq 1000, stream 0, at 8ms",
+		"begin 6: conn 2, "+server+", seq 1027, stream 0, at 8ms, late",
+		"begin 7: conn 2, "+server+", seq 500024, stream 0, at 9ms, pushed, late",
+		"begin 8: conn 1, "+client+", seq 500024, stream 0, at 10ms, pushed, late")
 }
 
 func TestSequenceNumbersGoOnInATunnel(t *testing.T) {

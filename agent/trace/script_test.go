@@ -5,6 +5,7 @@ package trace_test
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -96,7 +97,7 @@ func (s *script) conn(name string, role model.Role) uint64 {
 	return s.conns[k]
 }
 
-// request reads: role name connection [@pid] [/stream] [late] [from=address] [to=address] [name=value of a header].
+// request reads: role name connection [@pid] [/stream] [late] [pushed] [over] [from=address] [to=address] [name=value of a header].
 func (s *script) request(role model.Role, w []string) *model.Request {
 	port := uint16(w[2][0])
 	r := &model.Request{
@@ -137,11 +138,14 @@ func (s *script) begin(w []string) {
 			stream = uint32(n)
 		}
 	}
-	k := w[2] + w[0]
+	k, pushed, over := w[2]+w[0], slices.Contains(w, "pushed"), slices.Contains(w, "over")
+	if pushed { // the other direction has numbers of its own
+		k += "pushed"
+	}
 	s.seqs[k] += 100
 	r.Begun = s.tracer.Begin(&model.Started{
 		Conn: r.Conn, Role: role, Client: r.Client.Addr, Server: r.Server.Addr, Process: r.Local().Process,
-		Seq: s.seqs[k], Stream: stream, Start: r.Start, Fields: r.Fields,
+		Seq: s.seqs[k], Stream: stream, Start: r.Start, Fields: r.Fields, Pushed: pushed, Late: over,
 	})
 	s.begun[w[1]] = r
 }

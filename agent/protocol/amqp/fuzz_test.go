@@ -10,6 +10,7 @@ import (
 
 	"sonde/agent/model"
 	"sonde/agent/protocol"
+	"sonde/testbed/begins"
 )
 
 // conversation makes a connection out of a script, two bytes to an exchange: what passes, and how. Each has a routing key or
@@ -63,11 +64,13 @@ func conversation(script []byte) []step {
 // replay feeds the steps, cut where cuts says; where drop says so, a piece is skipped.
 func replay(steps []step, cuts []byte, drop func(piece int) bool) []model.Request {
 	var got []model.Request
-	p := Spec().Setup(&protocol.Env{Emit: func(r *model.Request) {
+	env := &protocol.Env{Emit: func(r *model.Request) {
 		c, d := *r, *r.Messaging
 		c.Messaging = &d
 		got = append(got, c)
-	}})(protocol.Start{})
+	}}
+	begins.Watch(env)
+	p := Spec().Setup(env)(protocol.Start{})
 	piece := 0
 	for i, s := range steps {
 		at := time.Duration(i)
@@ -137,6 +140,9 @@ func FuzzDrop(f *testing.F) {
 // agrees reports whether got says nothing that want does not.
 func agrees(got, want *model.Request) bool {
 	g, w := got.Messaging, want.Messaging
+	if got.Begun != want.Begun {
+		return false
+	}
 	text := func(g, w string) bool { return g == "" || g == w }
 	if g.API != w.API || got.Start != want.Start || !text(g.Destination, w.Destination) || !text(g.RoutingKey, w.RoutingKey) {
 		return false

@@ -5,11 +5,13 @@ package memcached
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
 	"sonde/agent/model"
 	"sonde/agent/protocol"
+	"sonde/testbed/begins"
 )
 
 // talk is a conversation whose answers tell by their size, or by their error, which command they belong to.
@@ -123,7 +125,7 @@ func checkSplit(t *testing.T, seed uint64) {
 	k.converse(6, 4)
 	k.overlap(4)
 	whole := observe(false).run(k.steps...).close()
-	if got := observe(false).run(k.split(k.steps)...).close(); got.lines() != whole.lines() {
+	if got := observe(false).run(k.split(k.steps)...).close(); got.lines() != whole.lines() || !slices.Equal(begins.Positions(got.all), begins.Positions(whole.all)) {
 		t.Fatalf("seed %d, in pieces\n%s\nwhole\n%s", seed, got.lines(), whole.lines())
 	}
 	if len(whole.all) != k.n {
@@ -148,10 +150,19 @@ func randomTalk(seed uint64) (*talk, []step, bool) {
 	return k, k.drop(steps, min(from+40, len(steps))), false
 }
 
+// call tells requests apart by what they ask for.
+func call(r *model.Request) string {
+	if r.DB.QueryCut {
+		return ""
+	}
+	return r.DB.Query
+}
+
 func TestLossNeverMakesWrongRequests(t *testing.T) {
 	for seed := range uint64(2000) {
 		k, steps, joined := randomTalk(seed)
 		o := observe(joined).run(steps...).close()
+		begins.Known(t, observe(false).run(k.steps...).close().all, o.all, call)
 		if k.check(t, o); t.Failed() {
 			for _, s := range steps {
 				t.Logf("%v %d %q", s.server, s.skip, s.data)
@@ -206,7 +217,7 @@ func FuzzAny(f *testing.F) {
 				cut = append(cut, step{server: s.server, data: s.data[i : i+1]})
 			}
 		}
-		if got := observe(joined).run(cut...).close(); got.lines() != o.close().lines() {
+		if got := observe(joined).run(cut...).close(); got.lines() != o.close().lines() || !slices.Equal(begins.Positions(got.all), begins.Positions(o.all)) {
 			t.Fatalf("byte by byte\n%s\nwhole\n%s", got.lines(), o.lines())
 		}
 		for _, r := range o.all {

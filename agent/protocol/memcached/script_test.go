@@ -10,6 +10,7 @@ import (
 
 	"sonde/agent/model"
 	"sonde/agent/protocol"
+	"sonde/testbed/begins"
 )
 
 // step is a piece of a conversation: bytes, or bytes that were not captured, of the client or the server.
@@ -34,13 +35,14 @@ type observed struct {
 
 func observe(joined bool) *observed {
 	o := &observed{}
-	setup := Spec().Setup(&protocol.Env{Emit: func(r *model.Request) {
+	env := &protocol.Env{Emit: func(r *model.Request) {
 		o.got = append(o.got, show(r))
 		db := *r.DB
 		o.all = append(o.all, *r)
 		o.all[len(o.all)-1].DB = &db
-	}})
-	o.parser = setup(protocol.Start{Joined: joined})
+	}}
+	begins.Watch(env)
+	o.parser = Spec().Setup(env)(protocol.Start{Joined: joined})
 	return o
 }
 

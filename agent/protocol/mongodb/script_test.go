@@ -12,6 +12,7 @@ import (
 
 	"sonde/agent/model"
 	"sonde/agent/protocol"
+	"sonde/testbed/begins"
 )
 
 // step is a piece of a conversation: bytes, or bytes that were not captured, of the client or the server.
@@ -112,13 +113,14 @@ type observed struct {
 
 func observe() *observed {
 	o := &observed{}
-	setup := Spec().Setup(&protocol.Env{Emit: func(r *model.Request) {
+	env := &protocol.Env{Emit: func(r *model.Request) {
 		db := *r.DB
 		o.all = append(o.all, *r)
 		o.all[len(o.all)-1].DB = &db
 		o.got = append(o.got, show(r))
-	}})
-	o.parser = setup(protocol.Start{})
+	}}
+	begins.Watch(env)
+	o.parser = Spec().Setup(env)(protocol.Start{})
 	return o
 }
 

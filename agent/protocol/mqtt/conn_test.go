@@ -10,6 +10,7 @@ import (
 
 	"sonde/agent/model"
 	"sonde/agent/protocol"
+	"sonde/testbed/begins"
 )
 
 // step is one call of a parser: ">" is the client's direction, "<" the server's. skip stands in the place of bytes.
@@ -83,6 +84,7 @@ func observe(start protocol.Start) *observed {
 		x.Messaging = &d
 		o.got = append(o.got, x)
 	}}
+	begins.Watch(env)
 	o.conn = Spec().Setup(env)(start).(*Conn)
 	return o
 }

@@ -10,6 +10,7 @@ import (
 
 	"sonde/agent/model"
 	"sonde/agent/protocol"
+	"sonde/testbed/begins"
 )
 
 // step is one call of a parser: ">" is the client's direction, "<" the server's. skip stands in the place of bytes.
@@ -58,6 +59,7 @@ func observe(start protocol.Start) *observed {
 			return &inner{}
 		},
 	}
+	begins.Watch(env)
 	o.conn = Spec().Setup(env)(start).(*Conn)
 	return o
 }

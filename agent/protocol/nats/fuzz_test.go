@@ -5,11 +5,13 @@ package nats
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
 	"sonde/agent/model"
 	"sonde/agent/protocol"
+	"sonde/testbed/begins"
 )
 
 // session makes a conversation in which no subject is used twice, so that each request can be told from all others.
@@ -72,9 +74,10 @@ func FuzzSplit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		steps := session(random, 12)
-		want := observe(protocol.Start{}).run(steps...).close("connection_closed").lines()
-		if got := observe(protocol.Start{}).run(cut(random, steps, 0)...).close("connection_closed").lines(); got != want {
-			t.Errorf("cut\n%s\nwhole\n%s", got, want)
+		want := observe(protocol.Start{}).run(steps...).close("connection_closed")
+		got := observe(protocol.Start{}).run(cut(random, steps, 0)...).close("connection_closed")
+		if got.lines() != want.lines() || !slices.Equal(begins.Positions(got.got), begins.Positions(want.got)) {
+			t.Errorf("cut\n%s\nwhole\n%s", got.lines(), want.lines())
 		}
 	})
 }
@@ -95,6 +98,12 @@ func FuzzLoss(f *testing.F) {
 			known[exchanged(whole, i)] = true
 		}
 		got := observe(protocol.Start{}).run(cut(random, steps, 6)...).close("connection_closed")
+		begins.Known(t, whole.got, got.got, func(r *model.Request) string {
+			if r.Messaging.Destination == "" { // not seen
+				return ""
+			}
+			return r.Messaging.API + " " + r.Messaging.Destination
+		})
 		for i := range got.got {
 			r := &got.got[i]
 			if r.Outcome.String() != "incomplete" && !r.OneWay && !known[exchanged(got, i)] {

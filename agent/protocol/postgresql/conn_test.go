@@ -11,6 +11,7 @@ import (
 
 	"sonde/agent/model"
 	"sonde/agent/protocol"
+	"sonde/testbed/begins"
 )
 
 // step is one call of a parser: ">" is the client's direction, "<" the server's.
@@ -101,7 +102,7 @@ func (r *recorder) Release()                                       {}
 
 func observe(server, joined bool) *observed {
 	o := &observed{server: server, inner: &recorder{}}
-	o.open = Spec().Setup(&protocol.Env{
+	env := &protocol.Env{
 		Emit: func(r *model.Request) {
 			x, d := *r, *r.DB
 			x.DB = &d
@@ -111,7 +112,9 @@ func observe(server, joined bool) *observed {
 			o.opened = append(o.opened, name)
 			return o.inner
 		},
-	})
+	}
+	begins.Watch(env)
+	o.open = Spec().Setup(env)
 	o.parser = o.open(protocol.Start{Joined: joined}).(*conn)
 	return o
 }

@@ -8,7 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"sonde/agent/model"
 	"sonde/agent/protocol"
+	"sonde/testbed/begins"
 )
 
 // everything is all that was reported, but for the times.
@@ -142,6 +144,12 @@ func randomTalk(seed uint64) (*talk, []step) {
 func checkAnswers(t *testing.T, k *talk, steps []step) {
 	t.Helper()
 	o := observe(true, false).run(steps...).close("connection_closed")
+	begins.Known(t, observe(true, false).run(k.steps...).close("connection_closed").got, o.got, func(r *model.Request) string {
+		if r.DB.QueryCut {
+			return ""
+		}
+		return r.DB.Query
+	})
 	for i := range o.got {
 		r := &o.got[i]
 		n := -1

@@ -12,6 +12,7 @@ import (
 
 	"sonde/agent/model"
 	"sonde/agent/protocol"
+	"sonde/testbed/begins"
 )
 
 // step is one call of a parser: ">" is the client's direction, "<" the server's. skip stands in the place of bytes.
@@ -73,8 +74,9 @@ func observe() *observed {
 		x.WebSocket = &w
 		o.got = append(o.got, x)
 	}}
+	begins.Watch(env)
 	upgrade := &model.Request{
-		Protocol: model.ProtocolHTTP, Start: 1e6, RequestEnd: 2e6, ResponseStart: 9e6, End: 10e6, RequestBytes: 100, ResponseBytes: 50,
+		Protocol: model.ProtocolHTTP, Begun: 7, Start: 1e6, RequestEnd: 2e6, ResponseStart: 9e6, End: 10e6, RequestBytes: 100, ResponseBytes: 50,
 		HTTP: &model.HTTP{Status: 101}, WebSocket: &model.WebSocket{Path: "/p", Host: "h", Subprotocol: "v1"},
 	}
 	o.conn = Spec().Setup(env)(protocol.Start{Upgrade: upgrade, Client: protocol.Received}).(*Conn)
@@ -210,7 +212,7 @@ func FuzzSplit(f *testing.F) {
 	f.Fuzz(func(t *testing.T, seed uint64) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		steps := session(random)
-		want := observe().run(steps...).close("connection_closed").lines()
+		want := observe().run(steps...).close("connection_closed")
 		var cut []step
 		for _, s := range steps {
 			for rest := s.data; rest != ""; {
@@ -218,8 +220,9 @@ func FuzzSplit(f *testing.F) {
 				cut, rest = append(cut, step{from: s.from, data: rest[:n]}), rest[n:]
 			}
 		}
-		if got := observe().run(cut...).close("connection_closed").lines(); got != want {
-			t.Errorf("cut\n%s\nwhole\n%s", got, want)
+		got := observe().run(cut...).close("connection_closed")
+		if got.lines() != want.lines() || got.got[0].Begun != want.got[0].Begun {
+			t.Errorf("cut\n%s\nwhole\n%s", got.lines(), want.lines())
 		}
 	})
 }
