@@ -32,6 +32,10 @@ type runFlags struct {
 // of eating the node. GOMEMLIMIT overrides it.
 const memoryLimit = 256 << 20
 
+// gcPercent lets the heap grow by half before it is collected, and not to its double: a queue of spans that is full is most of
+// what there is, and a collection is due every few seconds at any rate. GOGC overrides it.
+const gcPercent = 50
+
 func runCommand(e env) *cobra.Command {
 	f := runFlags{}
 	cmd := &cobra.Command{
@@ -66,6 +70,9 @@ SIGINT or SIGTERM ends it: what waits to be exported is sent, for 5 s at most, a
 func (f *runFlags) run(ctx context.Context, e env) error {
 	if e.getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
+	}
+	if e.getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
 	}
 	f.log = slog.New(slog.NewTextHandler(e.stderr, nil))
 	exporting := selfexport.New(f.export.selfExport())
