@@ -51,7 +51,8 @@ const exportHelp = `Where spans and metrics go is said by OpenTelemetry's variab
                            each also as _TRACES_ and _METRICS_
   OTEL_TRACES_SAMPLER      always_on, always_off, traceidratio, parentbased_always_on (default), parentbased_always_off,
                            parentbased_traceidratio; OTEL_TRACES_SAMPLER_ARG is the ratio
-  OTEL_PROPAGATORS         trace contexts that are read: tracecontext, b3, b3multi, jaeger, datadog, xray. Default: all
+  OTEL_PROPAGATORS         trace contexts that are read: tracecontext, b3, b3multi, jaeger, datadog, xray,
+                           opencensus, none. Default: all
   OTEL_BSP_*, OTEL_METRIC_EXPORT_INTERVAL, OTEL_RESOURCE_ATTRIBUTES, OTEL_SEMCONV_STABILITY_OPT_IN (rpc/dup),
   OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS, OTEL_EXPORTER_PROMETHEUS_HOST and _PORT, OTEL_SDK_DISABLED`
 

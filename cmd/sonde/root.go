@@ -47,7 +47,7 @@ no sidecar, no SDK, no restart, no changed traffic.
 
   sonde observe    live requests and flows, one line each
   sonde record     what the kernel tells, to a file; observe --read shows it again, and captures (pcap, pcapng) too
-  sonde run        the daemon: metrics for Prometheus on localhost:9464
+  sonde run        the daemon: metrics for Prometheus on localhost:9464, spans and metrics over OTLP
   sonde doctor     what this kernel allows, what is attached where, what cannot be seen
 
 It needs root (or CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH and CAP_SYS_ADMIN to enter
