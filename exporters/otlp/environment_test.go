@@ -129,7 +129,7 @@ func TestMutualTLSByTheEnvironment(t *testing.T) {
 			t.Run(string(protocol)+"/"+tt.name, func(t *testing.T) {
 				a := newAuthority(t)
 				a.issue("client")
-				var recv *receiver
+				var recv *target
 				if protocol == GRPC {
 					recv = listenGRPC(t, a.mutual(), nil)
 				} else {
@@ -149,8 +149,8 @@ func TestMutualTLSByTheEnvironment(t *testing.T) {
 				e.Request(spanRequest(1, nil))
 				waitFor(t, "the queue to be empty", func() bool { return e.Stats().Queued == 0 })
 				s := e.shutdown()
-				if got := len(recv.received()) == 1; got != tt.reaches || tt.reaches != (s.Exported == 1) {
-					t.Errorf("%d received, %+v", len(recv.received()), s)
+				if got := len(recv.Spans()) == 1; got != tt.reaches || tt.reaches != (s.Exported == 1) {
+					t.Errorf("%d received, %+v", len(recv.Spans()), s)
 				}
 				// In TLS 1.3 a client learns after it has sent something that the server wanted a certificate.
 				if !tt.reaches && s.Dropped[batch.Failed]+s.Dropped[batch.Unconfirmed] != 1 {
@@ -165,7 +165,7 @@ func TestPlainTextToATLSPortFailsAndIsCounted(t *testing.T) {
 	for _, protocol := range []Protocol{GRPC, HTTPProtobuf} {
 		t.Run(string(protocol), func(t *testing.T) {
 			a := newAuthority(t)
-			var recv *receiver
+			var recv *target
 			if protocol == GRPC {
 				recv = listenGRPC(t, a.mutual(), nil)
 			} else {
@@ -193,7 +193,7 @@ func TestCompressionAndHeadersByTheEnvironment(t *testing.T) {
 	if s := e.shutdown(); s.Exported != 1 {
 		t.Fatalf("%+v", s)
 	}
-	h := recv.headers[0]
+	h := recv.Headers()[0]
 	if h.Get("Content-Encoding") != "gzip" || h.Get("Authorization") != "Bearer secret" || !strings.HasPrefix(h.Get("User-Agent"), "sonde/1.2.3 OTel-OTLP-Exporter-Go/") {
 		t.Errorf("headers %v", h)
 	}
@@ -207,7 +207,7 @@ func TestCompressionOverGRPC(t *testing.T) {
 	for i := range 100 {
 		e.Request(spanRequest(i, nil))
 	}
-	if s := e.shutdown(); s.Exported != 100 || idsOnce(t, recv.received()) != 100 {
+	if s := e.shutdown(); s.Exported != 100 || idsOnce(t, recv.Spans()) != 100 {
 		t.Fatalf("%+v", s)
 	}
 }
@@ -274,7 +274,7 @@ func TestDefaultReceiverOfSpansNeedsNoTLS(t *testing.T) {
 		recv := listenAt(t, protocol, address)
 		e := start(t, fromEnvironment(t, map[string]string{"OTEL_EXPORTER_OTLP_PROTOCOL": string(protocol)}))
 		e.Request(spanRequest(1, nil))
-		if s := e.shutdown(); s.Exported != 1 || len(recv.received()) != 1 {
+		if s := e.shutdown(); s.Exported != 1 || len(recv.Spans()) != 1 {
 			t.Errorf("%s: %+v", protocol, s)
 		}
 	}

@@ -9,36 +9,24 @@ import (
 	"time"
 
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	"sonde/exporters/batch"
+	"sonde/testbed/receiver"
 )
 
 // transports are those that can fail in their own ways.
 var transports = []struct {
 	protocol Protocol
-	listen   func(t testing.TB, behave func(n int) verdict) *receiver
+	listen   func(t testing.TB, behave func(n int) verdict) *target
 }{
-	{GRPC, func(t testing.TB, behave func(n int) verdict) *receiver { return listenGRPC(t, nil, behave) }},
-	{HTTPProtobuf, func(t testing.TB, behave func(n int) verdict) *receiver { return listenHTTP(t, nil, behave) }},
+	{GRPC, func(t testing.TB, behave func(n int) verdict) *target { return listenGRPC(t, nil, behave) }},
+	{HTTPProtobuf, func(t testing.TB, behave func(n int) verdict) *target { return listenHTTP(t, nil, behave) }},
 }
 
-// busy refuses in a way that may be tried again.
-func busy() verdict {
-	return verdict{status: http.StatusServiceUnavailable, code: status.Error(codes.Unavailable, "busy")}
-}
-
-// throttled asks to wait for a time, in whole seconds.
-func throttled(wait time.Duration) verdict {
-	s, err := status.New(codes.ResourceExhausted, "slower").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(wait)})
-	if err != nil {
-		panic(err)
-	}
-	return verdict{status: http.StatusTooManyRequests, retryAfter: "1", code: s.Err()}
-}
+// busy refuses in a way that may be tried again, throttled asks to wait for a time.
+var busy, throttled = receiver.Busy, receiver.Throttled
 
 // idsOnce fails for a span that was received twice, and returns how many there were.
 func idsOnce(t *testing.T, spans []*tracepb.Span) int {
@@ -80,20 +68,20 @@ var failures = []failure{
 	}},
 	{name: "partial success: never sent again", received: 100, behave: func(n int) verdict {
 		if n == 1 {
-			return verdict{rejected: 4, message: "no room (really)"}
+			return verdict{Rejected: 4, Message: "no room (really)"}
 		}
 		return verdict{}
 	}, dropped: map[batch.Reason]uint64{batch.Rejected: 4}},
-	{name: "success with a warning", received: 100, behave: func(int) verdict { return verdict{message: "old version"} }},
+	{name: "success with a warning", received: 100, behave: func(int) verdict { return verdict{Message: "old version"} }},
 	{name: "a request that can never be taken: dropped at once", received: 90, behave: func(n int) verdict {
 		if n == 2 {
-			return verdict{status: http.StatusBadRequest, code: status.Error(codes.InvalidArgument, "no")}
+			return verdict{Status: http.StatusBadRequest, Code: status.Error(codes.InvalidArgument, "no")}
 		}
 		return verdict{}
 	}, dropped: map[batch.Reason]uint64{batch.Failed: 10}},
 	{name: "RESOURCE_EXHAUSTED without a time, 413: dropped", received: 90, behave: func(n int) verdict {
 		if n == 0 {
-			return verdict{status: http.StatusRequestEntityTooLarge, code: status.Error(codes.ResourceExhausted, "no")}
+			return verdict{Status: http.StatusRequestEntityTooLarge, Code: status.Error(codes.ResourceExhausted, "no")}
 		}
 		return verdict{}
 	}, dropped: map[batch.Reason]uint64{batch.Failed: 10}},
@@ -111,14 +99,14 @@ var failures = []failure{
 	}, config: func(c *Config) { c.Queue.Timeout = 300 * time.Millisecond }, dropped: map[batch.Reason]uint64{batch.Failed: 10}},
 	{name: "a receiver that takes spans and hangs: not sent again", received: 100, behave: func(n int) verdict {
 		if n == 0 {
-			return verdict{hang: make(chan struct{})}
+			return verdict{Hang: make(chan struct{})}
 		}
 		return verdict{}
 	}, config: func(c *Config) {
 		c.Timeout, c.Queue.Timeout = 200*time.Millisecond, time.Minute
 	}, dropped: map[batch.Reason]uint64{batch.Unconfirmed: 10}},
 	{name: "a receiver that takes spans and breaks the connection: not sent again", received: 100, behave: func(n int) verdict {
-		return verdict{drop: n == 4}
+		return verdict{Drop: n == 4}
 	}, dropped: map[batch.Reason]uint64{batch.Unconfirmed: 10}},
 }
 
@@ -133,7 +121,7 @@ func TestEverySpanIsReceivedOnceOrCounted(t *testing.T) {
 	}
 }
 
-func testFailure(t *testing.T, protocol Protocol, listen func(testing.TB, func(int) verdict) *receiver, f failure) {
+func testFailure(t *testing.T, protocol Protocol, listen func(testing.TB, func(int) verdict) *target, f failure) {
 	if f.fresh != nil {
 		f.behave = f.fresh()
 	}
@@ -153,7 +141,7 @@ func testFailure(t *testing.T, protocol Protocol, listen func(testing.TB, func(i
 		t.Errorf("all was sent after %v, want at least %v", took, f.wait)
 	}
 	s := e.shutdown()
-	if got := idsOnce(t, recv.received()); got != f.received {
+	if got := idsOnce(t, recv.Spans()); got != f.received {
 		t.Errorf("%d spans were received, want %d", got, f.received)
 	}
 	for r := range batch.ReasonCount {
@@ -195,7 +183,7 @@ func TestReceiverThatIsDownLosesNothingThatFitsTheQueue(t *testing.T) {
 			recv := listenAt(t, tr.protocol, address)
 			waitFor(t, "the queue to be empty", func() bool { return e.Stats().Queued == 0 })
 			s = e.shutdown()
-			if got := idsOnce(t, recv.received()); uint64(got) != s.Exported || s.Dropped[batch.QueueFull] != 1000-s.Exported {
+			if got := idsOnce(t, recv.Spans()); uint64(got) != s.Exported || s.Dropped[batch.QueueFull] != 1000-s.Exported {
 				t.Errorf("%d received, %+v", got, s)
 			}
 		})
@@ -213,7 +201,7 @@ func TestShutdownDropsAndCountsWhatCannotBeSentInTime(t *testing.T) {
 			for i := range 100 {
 				e.Request(spanRequest(i, nil))
 			}
-			waitFor(t, "a first try", func() bool { return recv.asked() > 0 })
+			waitFor(t, "a first try", func() bool { return recv.Requests() > 0 })
 			began := time.Now()
 			s := e.shutdown()
 			if took := time.Since(began); took > time.Second {
@@ -231,7 +219,7 @@ func TestShutdownDropsAndCountsWhatCannotBeSentInTime(t *testing.T) {
 }
 
 func TestCaptureGoesOnWhileTheReceiverHangs(t *testing.T) {
-	recv := listenHTTP(t, nil, func(int) verdict { return verdict{hang: make(chan struct{})} })
+	recv := listenHTTP(t, nil, func(int) verdict { return verdict{Hang: make(chan struct{})} })
 	c := testConfig(HTTPProtobuf, recv.url)
 	c.Queue.Spans, c.Queue.BatchSpans = 1000, 100
 	c.Timeout, c.Queue.Flush = time.Minute, 50*time.Millisecond
@@ -257,7 +245,7 @@ func TestRecordingWaitsForTheReceiver(t *testing.T) {
 		e.Request(spanRequest(i, nil))
 	}
 	s := e.shutdown()
-	if got := idsOnce(t, recv.received()); got != 5000 || s.Exported != 5000 {
+	if got := idsOnce(t, recv.Spans()); got != 5000 || s.Exported != 5000 {
 		t.Errorf("%d received, %+v", got, s)
 	}
 }

@@ -41,8 +41,8 @@ func TestMetricsOverMutualTLSByTheEnvironment(t *testing.T) {
 					variables["OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY"] = a.path(certificate + ".key")
 				}
 				s := run(t, metricsFromEnvironment(t, variables), &snapshots{one(1)}, silent())
-				if reached := len(r.received()) == 1; reached != (certificate != "") || reached != (s.Points == 1) || reached == (s.Failed == 1) {
-					t.Errorf("%d received, %+v", len(r.received()), s)
+				if reached := len(r.ResourceMetrics()) == 1; reached != (certificate != "") || reached != (s.Points == 1) || reached == (s.Failed == 1) {
+					t.Errorf("%d received, %+v", len(r.ResourceMetrics()), s)
 				}
 			})
 		}
@@ -55,11 +55,11 @@ func TestMetricsAreCompressedAndAuthorizedByTheEnvironment(t *testing.T) {
 		"OTEL_EXPORTER_OTLP_ENDPOINT": strings.TrimSuffix(r.url, "/v1/metrics"), "OTEL_EXPORTER_OTLP_METRICS_COMPRESSION": "gzip",
 		"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Bearer%20secret",
 	}), &snapshots{one(1)}, silent())
-	if h := r.headers[0].Get("User-Agent"); !strings.HasPrefix(h, "sonde/1.2.3 OTel-OTLP-Exporter-Go/") {
+	if h := r.Headers()[0].Get("User-Agent"); !strings.HasPrefix(h, "sonde/1.2.3 OTel-OTLP-Exporter-Go/") {
 		t.Errorf("user agent %q", h)
 	}
-	if s.Points != 1 || len(r.headers) != 1 || r.headers[0].Get("Content-Encoding") != "gzip" || r.headers[0].Get("Authorization") != "Bearer secret" {
-		t.Errorf("%+v, headers %v", s, r.headers)
+	if s.Points != 1 || len(r.Headers()) != 1 || r.Headers()[0].Get("Content-Encoding") != "gzip" || r.Headers()[0].Get("Authorization") != "Bearer secret" {
+		t.Errorf("%+v, headers %v", s, r.Headers())
 	}
 }
 
@@ -69,7 +69,7 @@ func TestServiceNameOfTheEnvironmentIsForWhatIsNotObserved(t *testing.T) {
 	c.Endpoint = r.url
 	run(t, c, &snapshots{everything()}, silent()) // with overflow series, which are of nobody
 	var got []string
-	for _, rm := range r.received() {
+	for _, rm := range r.ResourceMetrics() {
 		for _, kv := range rm.Resource.Attributes {
 			if kv.Key == "service.name" {
 				got = append(got, kv.Value.GetStringValue())
@@ -82,16 +82,16 @@ func TestServiceNameOfTheEnvironmentIsForWhatIsNotObserved(t *testing.T) {
 }
 
 func TestMetricsWaitAsLongAsRetryAfterSays(t *testing.T) {
-	r := receiveMetrics(t, HTTPProtobuf, func(n int) metricVerdict {
+	r := receiveMetrics(t, HTTPProtobuf, func(n int) verdict {
 		if n == 0 {
-			return metricVerdict{status: http.StatusTooManyRequests, retryAfter: "1"}
+			return verdict{Status: http.StatusTooManyRequests, RetryAfter: "1"}
 		}
-		return metricVerdict{}
+		return verdict{}
 	})
 	began := time.Now()
 	s := run(t, metricsConfig(HTTPProtobuf, r.url), &snapshots{one(1)}, silent())
-	if took := time.Since(began); took < time.Second || s.Points != 1 || r.count() != 2 {
-		t.Errorf("%v, %+v, %d requests", took, s, r.count())
+	if took := time.Since(began); took < time.Second || s.Points != 1 || r.Requests() != 2 {
+		t.Errorf("%v, %+v, %d requests", took, s, r.Requests())
 	}
 }
 
@@ -99,11 +99,11 @@ func TestReceiverThatIsDownCostsItsExportsAlone(t *testing.T) {
 	for _, protocol := range []Protocol{GRPC, HTTPProtobuf} {
 		t.Run(string(protocol), func(t *testing.T) {
 			down := true
-			r := receiveMetrics(t, protocol, func(int) metricVerdict {
+			r := receiveMetrics(t, protocol, func(int) verdict {
 				if down {
-					return metricVerdict{status: http.StatusServiceUnavailable, code: errUnavailable}
+					return verdict{Status: http.StatusServiceUnavailable, Code: errUnavailable}
 				}
-				return metricVerdict{}
+				return verdict{}
 			})
 			c := metricsConfig(protocol, r.url)
 			c.ExportTimeout, c.Temporality = 100*time.Millisecond, Delta
@@ -118,7 +118,7 @@ func TestReceiverThatIsDownCostsItsExportsAlone(t *testing.T) {
 			if s := m.Stats(); s.Failed != 2 || s.Points != 1 || s.Exports != 1 {
 				t.Errorf("%+v", s)
 			}
-			taken := r.received()
+			taken := r.ResourceMetrics()
 			if len(taken) != 1 || taken[0].ScopeMetrics[0].Metrics[0].GetSum().DataPoints[0].GetAsDouble() != 3 {
 				t.Errorf("received %v", taken)
 			}

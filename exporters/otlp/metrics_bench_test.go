@@ -46,9 +46,7 @@ func BenchmarkExport(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				m.export(b.Context())
-				r.mu.Lock()
-				r.taken = nil
-				r.mu.Unlock()
+				r.Forget()
 			}
 			if s := m.Stats(); s.Failed > 0 {
 				b.Errorf("%+v", s)

@@ -138,7 +138,7 @@ func TestEveryMetricKeepsTheConventions(t *testing.T) {
 					c := metricsConfig(protocol, r.url)
 					c.Temporality, c.Histograms = temporality, histograms
 					stats := run(t, c, &snapshots{everything()}, silent())
-					got := r.received()
+					got := r.ResourceMetrics()
 					if want := (MetricsStats{Exports: 1, Requests: 3, Points: 2 * uint64(model.MetricCount)}); stats.Points != want.Points ||
 						stats.Requests != want.Requests || stats.Failed+stats.Rejected != 0 || len(got) != 3 {
 						t.Errorf("%+v of %d resources, want %+v", stats, len(got), want)
@@ -168,7 +168,7 @@ func TestEachServiceIsAResourceOfItsOwn(t *testing.T) {
 	}}}, silent())
 	got := map[string][]string{}
 	ids := map[string]bool{}
-	for _, rm := range r.received() {
+	for _, rm := range r.ResourceMetrics() {
 		resource := map[string]string{}
 		for _, kv := range rm.Resource.Attributes {
 			resource[kv.Key] = kv.Value.GetStringValue()
@@ -227,39 +227,39 @@ func TestPointsAreOfTodayBeforeTheClockIsMeasured(t *testing.T) {
 
 func TestAnswersThatAskForARetryAreRetriedAndOthersAreNot(t *testing.T) {
 	invalid := status.Error(codes.InvalidArgument, "never")
-	first := func(v metricVerdict) func(int) metricVerdict {
-		return func(n int) metricVerdict {
+	first := func(v verdict) func(int) verdict {
+		return func(n int) verdict {
 			if n == 0 {
 				return v
 			}
-			return metricVerdict{}
+			return verdict{}
 		}
 	}
 	for _, tt := range []struct {
 		name     string
 		protocol Protocol
-		behave   func(int) metricVerdict
+		behave   func(int) verdict
 		requests int
 		want     MetricsStats
 	}{
-		{"503 once", HTTPProtobuf, first(metricVerdict{status: http.StatusServiceUnavailable}), 2, MetricsStats{Points: 1}},
-		{"429 once", HTTPProtobuf, first(metricVerdict{status: http.StatusTooManyRequests}), 2, MetricsStats{Points: 1}},
-		{"UNAVAILABLE once", GRPC, first(metricVerdict{code: errUnavailable}), 2, MetricsStats{Points: 1}},
-		{"400", HTTPProtobuf, first(metricVerdict{status: http.StatusBadRequest}), 1, MetricsStats{Failed: 1}},
-		{"INVALID_ARGUMENT", GRPC, first(metricVerdict{code: invalid}), 1, MetricsStats{Failed: 1}},
-		{"partial success over HTTP", HTTPProtobuf, first(metricVerdict{rejected: 1}), 1, MetricsStats{Rejected: 1}},
-		{"partial success over gRPC", GRPC, first(metricVerdict{rejected: 1}), 1, MetricsStats{Rejected: 1}},
-		{"no answer over HTTP", HTTPProtobuf, first(metricVerdict{hang: true}), 1, MetricsStats{Failed: 1}},
-		{"no answer over gRPC", GRPC, first(metricVerdict{hang: true}), 1, MetricsStats{Failed: 1}},
-		{"a connection that breaks after it was taken", HTTPProtobuf, first(metricVerdict{drop: true}), 1, MetricsStats{Failed: 1}},
+		{"503 once", HTTPProtobuf, first(verdict{Status: http.StatusServiceUnavailable}), 2, MetricsStats{Points: 1}},
+		{"429 once", HTTPProtobuf, first(verdict{Status: http.StatusTooManyRequests}), 2, MetricsStats{Points: 1}},
+		{"UNAVAILABLE once", GRPC, first(verdict{Code: errUnavailable}), 2, MetricsStats{Points: 1}},
+		{"400", HTTPProtobuf, first(verdict{Status: http.StatusBadRequest}), 1, MetricsStats{Failed: 1}},
+		{"INVALID_ARGUMENT", GRPC, first(verdict{Code: invalid}), 1, MetricsStats{Failed: 1}},
+		{"partial success over HTTP", HTTPProtobuf, first(verdict{Rejected: 1}), 1, MetricsStats{Rejected: 1}},
+		{"partial success over gRPC", GRPC, first(verdict{Rejected: 1}), 1, MetricsStats{Rejected: 1}},
+		{"no answer over HTTP", HTTPProtobuf, first(verdict{Hang: make(chan struct{})}), 1, MetricsStats{Failed: 1}},
+		{"no answer over gRPC", GRPC, first(verdict{Hang: make(chan struct{})}), 1, MetricsStats{Failed: 1}},
+		{"a connection that breaks after it was taken", HTTPProtobuf, first(verdict{Drop: true}), 1, MetricsStats{Failed: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := receiveMetrics(t, tt.protocol, tt.behave)
 			c := metricsConfig(tt.protocol, r.url)
 			c.Timeout = 200 * time.Millisecond
 			got := run(t, c, &snapshots{one(1)}, silent())
-			if r.count() != tt.requests || got.Points != tt.want.Points || got.Failed != tt.want.Failed || got.Rejected != tt.want.Rejected {
-				t.Errorf("%d requests, %+v, want %d, %+v", r.count(), got, tt.requests, tt.want)
+			if r.Requests() != tt.requests || got.Points != tt.want.Points || got.Failed != tt.want.Failed || got.Rejected != tt.want.Rejected {
+				t.Errorf("%d requests, %+v, want %d, %+v", r.Requests(), got, tt.requests, tt.want)
 			}
 		})
 	}
@@ -276,7 +276,7 @@ func TestStopEndsWithinItsTimeWhateverTheReceiverDoes(t *testing.T) {
 	for _, protocol := range []Protocol{GRPC, HTTPProtobuf} {
 		t.Run(string(protocol), func(t *testing.T) {
 			t.Parallel() // it waits
-			r := receiveMetrics(t, protocol, func(int) metricVerdict { return metricVerdict{hang: true} })
+			r := receiveMetrics(t, protocol, func(int) verdict { return verdict{Hang: make(chan struct{})} })
 			began := time.Now()
 			stats := run(t, metricsConfig(protocol, r.url), &snapshots{one(1)}, silent())
 			if took := time.Since(began); took > flushTimeout+time.Second || stats.Failed != 1 {
@@ -341,15 +341,15 @@ func TestMetricsAreExportedAtEachIntervalAndAtTheStop(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 			done := make(chan error, 1)
 			go func() { done <- m.Run(ctx) }()
-			for r.count() < c.await && ctx.Err() == nil {
+			for r.Requests() < c.await && ctx.Err() == nil {
 				time.Sleep(5 * time.Millisecond)
 			}
 			if c.await > 0 {
 				time.Sleep(5 * c.interval)
 			}
 			cancel()
-			if err := <-done; err != nil || r.count() != c.want {
-				t.Errorf("%d exports, want %d: %v", r.count(), c.want, err)
+			if err := <-done; err != nil || r.Requests() != c.want {
+				t.Errorf("%d exports, want %d: %v", r.Requests(), c.want, err)
 			}
 		})
 	}

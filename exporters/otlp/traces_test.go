@@ -161,7 +161,7 @@ func roundTrip(t *testing.T, c func(url string) Config, requests ...*model.Reque
 		e.Request(r)
 	}
 	e.shutdown()
-	return recv.spans
+	return recv.ResourceSpans()
 }
 
 func overHTTP(url string) Config { return testConfig(HTTPProtobuf, url) }
@@ -169,10 +169,10 @@ func overHTTP(url string) Config { return testConfig(HTTPProtobuf, url) }
 func TestReceiverDecodesSpansOfEveryProtocolAndTransport(t *testing.T) {
 	for _, tt := range []struct {
 		protocol Protocol
-		listen   func(t testing.TB) *receiver
+		listen   func(t testing.TB) *target
 	}{
-		{GRPC, func(t testing.TB) *receiver { return listenGRPC(t, nil, nil) }},
-		{HTTPProtobuf, func(t testing.TB) *receiver { return listenHTTP(t, nil, nil) }},
+		{GRPC, func(t testing.TB) *target { return listenGRPC(t, nil, nil) }},
+		{HTTPProtobuf, func(t testing.TB) *target { return listenHTTP(t, nil, nil) }},
 	} {
 		t.Run(string(tt.protocol), func(t *testing.T) {
 			recv := tt.listen(t)
@@ -182,10 +182,10 @@ func TestReceiverDecodesSpansOfEveryProtocolAndTransport(t *testing.T) {
 				e.Request(r)
 			}
 			s := e.shutdown()
-			if got := len(recv.received()); got != len(all) || s.Exported != uint64(len(all)) {
+			if got := len(recv.Spans()); got != len(all) || s.Exported != uint64(len(all)) {
 				t.Fatalf("%d spans received, %d exported of %d", got, s.Exported, len(all))
 			}
-			for _, complaint := range otelcheck.Open(t).Spans(recv.spans) {
+			for _, complaint := range otelcheck.Open(t).Spans(recv.ResourceSpans()) {
 				t.Error(complaint)
 			}
 		})

@@ -122,7 +122,7 @@ func TestRemoteDecisionIsFollowedAndMetricsCountAll(t *testing.T) {
 	for _, s := range spans {
 		trace, parent := hex.EncodeToString(s.GetTraceId()), hex.EncodeToString(s.GetParentSpanId())
 		if want, ok := parents[trace]; !ok || want != parent {
-			t.Errorf("trace %s, parent %s: exported against the caller's decision, or below another parent than %q", trace, parent, want)
+			t.Fatalf("trace %s, parent %s: exported against the caller's decision, or below another parent than %q", trace, parent, want)
 		}
 	}
 	if len(spans) != each || spansOnce(t, r) != each {
