@@ -144,8 +144,8 @@ type Env struct {
 
 	// Begin tells that a request began whose head was read, and returns what its Request.Begun must say; nil when nobody
 	// traces. Parsers call it for requests that others may be the consequence of, so that causes are known before effects, and
-	// for all that both ends of a connection know by the same byte; most do through Tell. A request that was begun and is never
-	// emitted does no harm, but takes up room until its connection ends.
+	// so that both ends of a connection are joined, which know it by the same byte. A request that was begun and is never emitted
+	// does no harm, but takes up room until its connection ends. See Begins.
 	Begin func(b Begin) uint64
 
 	// Resync counts a direction that was found out of step.
@@ -175,12 +175,9 @@ type Begin struct {
 	Late bool
 }
 
-// Tell begins a request, unless that was done before or nobody traces. begun is what its Request.Begun will say.
-func (e *Env) Tell(begun *uint64, b Begin) {
-	if e.Begin != nil && *begun == 0 {
-		*begun = e.Begin(b)
-	}
-}
+// Begins tells whether a request is to be begun: somebody traces, and it was not begun before. begun is what its Request.Begun
+// would say.
+func (e *Env) Begins(begun uint64) bool { return e.Begin != nil && begun == 0 }
 
 // View returns the role whose idea of an error a request is judged by, given that of the observed socket.
 func (e *Env) View(r model.Role) model.Role {

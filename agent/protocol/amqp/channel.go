@@ -225,7 +225,9 @@ func (c *conn) emit(x *exchange, outcome model.Outcome, reason string, end time.
 
 // trace begins a request for who traces. It is late where it is over already.
 func (c *conn) trace(x *exchange, late bool) {
-	c.shared.env.Tell(&x.begun, protocol.Begin{Dir: x.dir, At: x.at, Start: x.start, Pushed: x.dir != c.client, Late: late})
+	if c.shared.env.Begins(x.begun) {
+		x.begun = c.shared.env.Begin(protocol.Begin{Dir: x.dir, At: x.at, Start: x.start, Pushed: x.dir != c.client, Late: late})
+	}
 }
 
 // newExchange begins a request with the frame of its method.

@@ -73,7 +73,9 @@ func (c *conn) ask(x *exchange) {
 
 // trace begins a request for who traces. It is late where it is over already.
 func (c *conn) trace(x *exchange, late bool) {
-	c.shared.env.Tell(&x.begun, protocol.Begin{Dir: c.client, At: x.at, Start: x.start, Late: late})
+	if c.shared.env.Begins(x.begun) {
+		x.begun = c.shared.env.Begin(protocol.Begin{Dir: c.client, At: x.at, Start: x.start, Late: late})
+	}
 }
 
 // response takes a message of the server. Answers come in the order of the requests ("Network" in Kafka's protocol guide), so

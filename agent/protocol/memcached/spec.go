@@ -59,7 +59,9 @@ type request struct {
 
 // trace begins a request for who traces. It is late where it is over already.
 func (s *shared) trace(r *request, client protocol.Dir, late bool) {
-	s.env.Tell(&r.begun, protocol.Begin{Dir: client, At: r.at, Start: r.start, Late: late})
+	if s.env.Begins(r.begun) {
+		r.begun = s.env.Begin(protocol.Begin{Dir: client, At: r.at, Start: r.start, Late: late})
+	}
 }
 
 // report emits a request; reason tells why it has no answer.

@@ -210,7 +210,9 @@ func (c *conn) request(h header, m *message, f *protocol.Frame) {
 
 // trace begins a request for who traces. It is late where it is over already.
 func (c *conn) trace(r *request, late bool) {
-	c.shared.env.Tell(&r.begun, protocol.Begin{Dir: c.client, At: r.at, Start: r.start, Late: late})
+	if c.shared.env.Begins(r.begun) {
+		r.begun = c.shared.env.Begin(protocol.Begin{Dir: c.client, At: r.at, Start: r.start, Late: late})
+	}
 }
 
 func (c *conn) answer(h header, m *message, f *protocol.Frame) {

@@ -47,9 +47,11 @@ func (c *Conn) waits(e *exchange) {
 
 // trace begins e for who traces. It is late where it is over already.
 func (c *Conn) trace(e *exchange, late bool) {
-	c.shared.env.Tell(&e.request.Begun, protocol.Begin{
-		Dir: e.dir, At: e.at, Start: e.request.Start, Pushed: e.dir != c.client, Late: late,
-	})
+	if c.shared.env.Begins(e.request.Begun) {
+		e.request.Begun = c.shared.env.Begin(protocol.Begin{
+			Dir: e.dir, At: e.at, Start: e.request.Start, Pushed: e.dir != c.client, Late: late,
+		})
+	}
 }
 
 // answer notes a packet as the answer of an exchange, or as a part of it.

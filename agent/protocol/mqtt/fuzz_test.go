@@ -145,7 +145,7 @@ func BenchmarkPublishQoS1(b *testing.B) {
 func benchmark(b *testing.B, steps []step) {
 	o := observe(protocol.Start{}).run(begun()...)
 	n := 0
-	o.conn.shared.env.Emit = func(*model.Request) { n++ }
+	o.conn.shared.env.Emit, o.conn.shared.env.Begin = func(*model.Request) { n++ }, nil
 	data := make([][]byte, len(steps))
 	for i, s := range steps {
 		data[i] = []byte(s.data)

@@ -75,9 +75,11 @@ func (c *conn) push(e exchange) {
 
 // trace begins e for who traces. It is late where it is over already.
 func (c *conn) trace(e *exchange, late bool) {
-	c.env.Tell(&e.begun, protocol.Begin{
-		Dir: c.client, At: e.at, Stream: e.offset, Start: e.start, Fields: e.fields, Late: late,
-	})
+	if c.env.Begins(e.begun) {
+		e.begun = c.env.Begin(protocol.Begin{
+			Dir: c.client, At: e.at, Stream: e.offset, Start: e.start, Fields: e.fields, Late: late,
+		})
+	}
 }
 
 // finish reports the oldest request.

@@ -150,7 +150,7 @@ func BenchmarkRequest(b *testing.B) {
 func benchmark(b *testing.B, requests int, steps []step) {
 	o := observe(protocol.Start{}).run(append(begun(), cl("SUB _INBOX.abcdefgh.* 1\r\n"))...)
 	n := 0
-	o.conn.shared.env.Emit = func(*model.Request) { n++ }
+	o.conn.shared.env.Emit, o.conn.shared.env.Begin = func(*model.Request) { n++ }, nil
 	data := make([][]byte, len(steps))
 	for i, s := range steps {
 		data[i] = []byte(s.data)

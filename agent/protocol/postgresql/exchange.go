@@ -126,7 +126,9 @@ func (c *conn) push(e exchange) {
 
 // trace begins e for who traces. It is late where it is over already.
 func (c *conn) trace(e *exchange, late bool) {
-	c.env.Tell(&e.begun, protocol.Begin{Dir: c.client, At: e.at, Start: e.start, Fields: e.fields, Late: late})
+	if c.env.Begins(e.begun) {
+		e.begun = c.env.Begin(protocol.Begin{Dir: c.client, At: e.at, Start: e.start, Fields: e.fields, Late: late})
+	}
 }
 
 // merge adds e to the newest request that waits: its answer ends both.
@@ -210,7 +212,9 @@ func (c *conn) emit(e *exchange, reason string, end time.Duration) {
 func (c *conn) oneWay(command string, f *protocol.Frame) {
 	c.fit.Yes()
 	begun := uint64(0)
-	c.env.Tell(&begun, protocol.Begin{Dir: c.client, At: f.At, Start: f.Start, Late: true})
+	if c.env.Begins(begun) {
+		begun = c.env.Begin(protocol.Begin{Dir: c.client, At: f.At, Start: f.Start, Late: true})
+	}
 	c.db = model.DB{System: c.system, Command: command, Namespace: c.database}
 	c.request = model.Request{
 		Protocol: model.ProtocolPostgreSQL, Role: protocol.RoleOf(c.client), OneWay: true,

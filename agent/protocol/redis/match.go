@@ -68,7 +68,9 @@ func (c *conn) endCommand(t time.Duration) {
 
 // trace begins a request for who traces. It is late where it is over already.
 func (c *conn) trace(r *request, late bool) {
-	c.shared.env.Tell(&r.begun, protocol.Begin{Dir: c.client, At: r.at, Start: r.start, Late: late})
+	if c.shared.env.Begins(r.begun) {
+		r.begun = c.shared.env.Begin(protocol.Begin{Dir: c.client, At: r.at, Start: r.start, Late: late})
+	}
 }
 
 // silence follows CLIENT REPLY and tells whether the command has no answer.

@@ -259,7 +259,9 @@ func (c *Conn) report(reason string, end time.Duration) {
 	case isFailure(c.session.CloseCode):
 		r.Outcome, r.ErrorType = model.OutcomeError, strconv.Itoa(c.session.CloseCode)
 	}
-	c.env.Tell(&r.Begun, protocol.Begin{Dir: c.client, At: c.at, Start: r.Start, Fields: r.Fields, Late: true})
+	if c.env.Begins(r.Begun) {
+		r.Begun = c.env.Begin(protocol.Begin{Dir: c.client, At: c.at, Start: r.Start, Fields: r.Fields, Late: true})
+	}
 	c.env.Emit(r)
 }
 
