@@ -168,17 +168,20 @@ func (k *capture) connect(config conn.Config, who *process.Actors, o captureOpti
 
 // run captures until ctx is done, and takes the probes away.
 func (k *capture) run(ctx context.Context) error {
-	return errors.Join(k.observe(ctx), k.set.Close())
+	return errors.Join(k.observe(ctx, func() {}), k.set.Close())
 }
 
-// observe captures until ctx is done. The counters of the probes can still be read afterwards.
-func (k *capture) observe(ctx context.Context) error {
+// observe captures until ctx is done, and calls ended then. The counters of the probes can still be read afterwards.
+func (k *capture) observe(ctx context.Context, ended func()) error {
 	stop := func() error { return nil }
 	if k.golang != nil {
 		stop = k.golang.run(ctx)
 	}
 	err := k.pipeline.Run(ctx, k.source)
-	return errors.Join(err, stop())
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }() // takes seconds where many programs were looked at
+	ended()
+	return errors.Join(err, <-stopped)
 }
 
 func (c *captureFlags) parse(features *kernel.Features, scope filter.Scope) error {

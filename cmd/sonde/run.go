@@ -160,10 +160,12 @@ func (f *runFlags) serve(ctx context.Context, k *capture, exporter *prometheus.E
 		}
 	}()
 	stop := out.run()
-	err := k.observe(ctx)
-	cancel()
-	serr := <-served
-	stop()
+	var serr error
+	err := k.observe(ctx, func() {
+		cancel()
+		serr = <-served
+		stop()
+	})
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}

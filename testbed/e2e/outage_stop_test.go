@@ -21,8 +21,8 @@ import (
 	"sonde/testbed/receiver"
 )
 
-// exitLimit is the time that an agent has to flush, and two seconds for what comes before and after on a busy machine.
-const exitLimit = 7 * time.Second
+// exitLimit is the time that an agent has to flush, and a second for what comes before and after.
+const exitLimit = 6 * time.Second
 
 // terminate sends SIGTERM and returns how long the daemon took to end.
 func terminate(t *testing.T, d *harness.Daemon) time.Duration {
