@@ -13,8 +13,7 @@
 //   - the same of goroutines, whose identity is exact where the runtime says who is behind a call (EvidenceGoroutine,
 //     EvidenceParentGoroutine).
 //
-// Threads prove nothing in programs that move work between them: see family for how they show that they do not. Ends of a
-// connection whose addresses are rewritten between them (DNAT) are not joined yet.
+// Threads prove nothing in programs that move work between them: see family for how they show that they do not.
 //
 // A Tracer is a pure function of the calls made to it, in their order: the same recording gives the same identifiers. It
 // holds a bounded number of requests, connections and actors, and counts what it had no room for. It reads no clock and knows

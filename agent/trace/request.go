@@ -17,11 +17,12 @@ type request struct {
 	stream uint32
 	pid    uint32 // at the observed end, 0 when not known
 	tuple  uint64 // of its connection
-	wire   uint64 // the same at both ends of the connection
 	hash   uint64
 	netns  uint32
 	client netip.Addr
 	server netip.Addr
+	port   uint16 // of the server
+	ends   endKey
 
 	start time.Duration
 	from  time.Duration // server: since when its actor works on it
@@ -33,6 +34,7 @@ type request struct {
 	live     bool // server: its actor works on it
 	vague    bool // live there or elsewhere: counts against others, and causes nothing
 	listed   bool // in Tracer.ends
+	rivals   bool // another one was there, and waited for an end like it
 	adopted  bool // has the identifier that the wire says
 	indexed  bool // in Tracer.traces
 	passed   bool // client: carries the context that a request of the same process came with
@@ -170,8 +172,8 @@ func (t *Tracer) unlist(r *request) {
 	if r.live {
 		t.leave(r, r.end)
 	}
-	if end := t.ends[endOf(r.role)]; r.listed && end[r.wire] == r {
-		delete(end, r.wire)
+	if end := t.ends[endOf(r.role)]; r.listed && end[r.ends] == r {
+		delete(end, r.ends)
 	}
 	if k := (spanKey{r.context.TraceID, r.context.SpanID}); r.adopted && t.adopters[k] == r {
 		delete(t.adopters, k)

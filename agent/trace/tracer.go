@@ -93,7 +93,7 @@ type Tracer struct {
 	open     list
 	done     list
 	ended    int                    // in done
-	ends     [2]map[uint64]*request // client and server requests whose other end was not seen, by request.wire
+	ends     [2]map[endKey]*request // client and server requests whose other end was not seen
 	traces   map[traceKey]list
 	adopters map[spanKey]*request
 	late     request // for those that are not kept
@@ -111,7 +111,7 @@ type Tracer struct {
 // New makes a tracer.
 func New(c Config) *Tracer {
 	return &Tracer{
-		config: c, ends: [2]map[uint64]*request{{}, {}}, traces: map[traceKey]list{}, adopters: map[spanKey]*request{},
+		config: c, ends: [2]map[endKey]*request{{}, {}}, traces: map[traceKey]list{}, adopters: map[spanKey]*request{},
 		conns: map[uint64]*connection{}, actors: map[actorKey]*actor{}, processes: map[uint32]*process{},
 	}
 }
@@ -147,12 +147,13 @@ func (t *Tracer) Begin(s *model.Started) uint64 {
 	t.stats.Open++
 	c.name(s)
 	r.role, r.stream, r.start, r.netns = s.Role, s.Stream, s.Start, s.NetNS
-	r.client, r.server = s.Client.Addr(), s.Server.Addr()
-	r.tuple, r.wire, r.pushed = c.tuple, wireOf(c.tuple, s.Seq, s.Stream), s.Pushed
+	r.client, r.server, r.port, r.ends = s.Client.Addr(), s.Server.Addr(), s.Server.Port(), keyOfEnd(s)
+	r.tuple, r.pushed = c.tuple, s.Pushed
+	wire := wireOf(c.tuple, s.Seq, s.Stream)
 	if s.Pushed { // the directions count for themselves
-		r.wire = mix(r.wire, mixA)
+		wire = mix(wire, mixA)
 	}
-	r.hash = hashOf(r.wire, s.Start, s.Role)
+	r.hash = hashOf(wire, s.Start, s.Role)
 	r.id = spanID(r.hash)
 	if s.Process != nil {
 		r.pid = s.Process.PID
@@ -230,33 +231,6 @@ func (t *Tracer) beginAside(r *request, c *connection) {
 	}
 	t.meet(r)
 	t.decide(r, sender)
-}
-
-// meet joins the two ends of a connection: whichever is seen second finds the first.
-func (t *Tracer) meet(r *request) {
-	end := endOf(r.role)
-	o := t.ends[1-end][r.wire]
-	if o == nil || o.tuple != r.tuple || o.stream != r.stream || o.pushed != r.pushed || r.server.IsLoopback() && o.netns != r.netns {
-		t.ends[end][r.wire], r.listed = r, true
-		return
-	}
-	delete(t.ends[1-end], r.wire)
-	o.listed = false
-	client, server := r, o
-	if end == 1 {
-		client, server = o, r
-	}
-	switch {
-	case r.pushed: // it went the other way
-		t.link(client, server, model.EvidenceConnection)
-	case server.sealed:
-		t.stats.Late++
-	case server.carries && (!client.carries || client.context.TraceID != server.context.TraceID):
-	case server.carries && client.id == server.context.SpanID:
-		t.link(server, client, model.EvidenceHeader)
-	default:
-		t.link(server, client, model.EvidenceConnection)
-	}
 }
 
 // maxChain bounds the requests that wait for each other's trace.

@@ -137,6 +137,12 @@ func (w *world) begin(name string, role model.Role, k *socket, at *service, trut
 		r.Conn = k.server
 	}
 	r.Client.Addr, r.Server.Addr = k.addrs()
+	switch {
+	case role == model.RoleClient && k.port%4 == 1: // it calls an address that is no host's
+		r.Server.Addr = netip.MustParseAddrPort("10.96.0.1:8080")
+	case role == model.RoleServer && k.port%4 == 2: // the caller is behind another address
+		r.Client.Addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, 9}), k.port)
+	}
 	r.Local().Process = &model.Process{PID: at.pid}
 	r.Begun = w.tracer.Begin(&model.Started{
 		Conn: r.Conn, Role: role, Client: r.Client.Addr, Server: r.Server.Addr, Process: r.Local().Process, Seq: k.seq, Start: r.Start,
