@@ -146,6 +146,17 @@ func spansByKind(all []*tracepb.ResourceSpans, service string) map[tracepb.Span_
 	return byKind
 }
 
+// spansByService counts spans by the name of their service.
+func spansByService(all []*tracepb.ResourceSpans) map[string]int {
+	counts := map[string]int{}
+	for _, rs := range all {
+		for _, ss := range rs.GetScopeSpans() {
+			counts[text(rs.GetResource().GetAttributes(), "service.name")] += len(ss.GetSpans())
+		}
+	}
+	return counts
+}
+
 // text is the value of an attribute that is a string, "" for another.
 func text(attributes []*commonpb.KeyValue, key string) string {
 	for _, kv := range attributes {
