@@ -56,7 +56,7 @@ type GoWatcher struct {
 
 	seenMu sync.Mutex
 	seen   map[uint32]time.Duration // process -> when it was started
-	judged map[uint32]string        // whose program was looked at: it is not Go, or its goroutines are told apart -> processStart()
+	judged map[uint32]image         // whose program was looked at: it is not Go, or its goroutines are told apart
 
 	dropped atomic.Uint64
 	failed  atomic.Uint64
@@ -87,7 +87,7 @@ func (s *Set) GoWatcher() (*GoWatcher, error) {
 func (s *Set) goWatcher(multi bool) (*GoWatcher, error) {
 	w := &GoWatcher{
 		set: s, programs: map[string]*ebpf.Program{}, queue: make(chan uint32, goQueue), scanned: make(chan struct{}), multi: multi,
-		seen: map[uint32]time.Duration{}, judged: map[uint32]string{}, processes: map[uint32]goProcess{}, files: map[fileID]*goFile{},
+		seen: map[uint32]time.Duration{}, judged: map[uint32]image{}, processes: map[uint32]goProcess{}, files: map[fileID]*goFile{},
 		others: map[fileID]bool{},
 	}
 	if err := w.load(); err != nil {
@@ -98,7 +98,7 @@ func (s *Set) goWatcher(multi bool) (*GoWatcher, error) {
 
 // Seen tells of a process, which may be known: every process that uses a socket should pass here once, and again when it has
 // become another program. started is when, since boot, 0 where that is not known: a listing of sockets does not say. It costs a
-// map's lookup. Processes that are not Go are looked at no further than their ELF header.
+// map's lookup, of a new one a stat. Processes that are not Go are looked at no further than their ELF header.
 func (w *GoWatcher) Seen(pid uint32, started time.Duration) {
 	w.seenMu.Lock()
 	defer w.seenMu.Unlock()
@@ -111,7 +111,7 @@ func (w *GoWatcher) Seen(pid uint32, started time.Duration) {
 		if len(w.seen) >= goSeen {
 			clear(w.seen)
 		}
-		if started != 0 && w.judged[pid] != startOf(started) { // it is another process now
+		if started != 0 && w.judged[pid] != imageOf(pid, startOf(started)) { // it is another process or program now
 			delete(w.judged, pid)
 		}
 		w.seen[pid] = started
@@ -140,6 +140,7 @@ func (w *GoWatcher) Judged(pid uint32) bool {
 // judge looks at the program of a process.
 func (w *GoWatcher) judge(pid uint32) {
 	start, err := processStart(pid)
+	looked := imageOf(pid, start)
 	if err != nil || w.Watch(pid) != nil { // gone, or counted
 		return
 	}
@@ -149,7 +150,7 @@ func (w *GoWatcher) judge(pid uint32) {
 		clear(w.judged)
 		clear(w.seen) // so that they come again
 	}
-	w.judged[pid] = start
+	w.judged[pid] = looked
 }
 
 // Scanned is closed when Run has looked at the processes that were there.

@@ -49,11 +49,33 @@ func openExecutable(pid uint32) (*os.File, fileID, error) {
 	if err != nil {
 		return nil, fileID{}, errors.Join(err, f.Close())
 	}
-	s, ok := info.Sys().(*syscall.Stat_t)
+	id, ok := idOf(info)
 	if !ok || !info.Mode().IsRegular() {
 		return nil, fileID{}, errors.Join(errors.New("not a regular file"), f.Close())
 	}
-	return f, fileID{uint64(s.Dev), s.Ino, s.Size, s.Ctim.Nano()}, nil
+	return f, id, nil
+}
+
+func idOf(info os.FileInfo) (fileID, bool) {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fileID{}, false
+	}
+	return fileID{uint64(s.Dev), s.Ino, s.Size, s.Ctim.Nano()}, true
+}
+
+// image is a process and the program that it runs.
+type image struct {
+	started string // as processStart has it
+	exe     fileID // zero when it has gone
+}
+
+func imageOf(pid uint32, started string) image {
+	i := image{started: started}
+	if info, err := os.Stat(procPath(pid, "exe")); err == nil {
+		i.exe, _ = idOf(info)
+	}
+	return i
 }
 
 // newGoFile owns file when it succeeds.

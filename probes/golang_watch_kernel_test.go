@@ -131,7 +131,6 @@ import (
 	"bufio"
 	"net/http"
 	"os"
-	"strconv"
 	"strings"
 	"syscall"
 )
@@ -264,6 +263,41 @@ func TestAProcessStaysJudgedUntilItIsAnother(t *testing.T) {
 	}
 	g.Seen(pid, started+time.Second)
 	judged("when its number belongs to another", false)
+}
+
+// A shell that was there at the start may have become a server in Go when it first uses a socket.
+func TestAProcessThatIsAnotherProgramIsNotJudged(t *testing.T) {
+	_, g := watchGo(t)
+	cmd := exec.Command("sh", "-c", "read line; exec sleep 100")
+	in, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _, _ = cmd.Process.Kill(), cmd.Wait() }()
+	pid := uint32(cmd.Process.Pid)
+	until(t, "sh", func() bool { exe, _ := os.Readlink(procPath(pid, "exe")); return !strings.Contains(exe, ".test") })
+	shell, _ := os.Readlink(procPath(pid, "exe"))
+	g.judge(pid)
+	if !g.Judged(pid) {
+		t.Fatal("sh is not judged")
+	}
+	_, _ = io.WriteString(in, "go on\n")
+	until(t, "sleep", func() bool { exe, _ := os.Readlink(procPath(pid, "exe")); return exe != shell })
+	start, err := processStart(pid)
+	ticks, _ := strconv.ParseInt(start, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.Seen(pid, time.Duration(ticks)*10*time.Millisecond)
+	if g.Judged(pid) {
+		t.Error("sleep is judged by what sh is")
+	}
+	if g.judge(<-g.queue); !g.Judged(pid) {
+		t.Error("sleep is not judged")
+	}
 }
 
 func TestSeenNeverWaits(t *testing.T) {
