@@ -25,8 +25,8 @@ type Config struct {
 	Idle         time.Duration // after which a process that exported nothing, and was not asked for, is forgotten
 }
 
-// Default silences what exports itself.
-func Default() Config { return Config{Enabled: true, MaxProcesses: 4096, Idle: time.Hour} }
+// Default silences what exports itself. SDKs export metrics each minute, and spans while there are requests, which ask.
+func Default() Config { return Config{Enabled: true, MaxProcesses: 4096, Idle: 10 * time.Minute} }
 
 // Validate tells what cannot work.
 func (c Config) Validate() error {
@@ -128,15 +128,6 @@ func (d *Detector) Counts() Counts {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.counts
-}
-
-// Exited forgets a process that has ended. Those whose end nobody tells of are forgotten in time.
-func (d *Detector) Exited(pid uint32) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if e := d.byPID[pid]; e != nil {
-		d.forget(pid, e)
-	}
 }
 
 // Tick sets the time since boot, and forgets the processes that nothing was heard of for long.
