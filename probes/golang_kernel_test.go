@@ -125,21 +125,25 @@ func readHTTP1(w *wiretap, c *tapped) {
 func readHTTP2(w *wiretap, c *tapped) {
 	var mu sync.Mutex
 	streams := map[uint32]*heard{}
-	go func() {
-		_, _ = io.CopyN(io.Discard, c.requests, int64(len(http2.ClientPreface)))
-		eachGoid(c.requests, func(stream uint32, goid string) {
-			mu.Lock()
-			defer mu.Unlock()
-			streams[stream] = &heard{fromPort: c.fromPort, toPort: c.toPort, stream: stream, asked: goid}
-		})
-		_, _ = io.Copy(io.Discard, c.requests)
-	}()
-	eachGoid(c.answers, func(stream uint32, goid string) {
+	// The answer may be read before what was asked, though it came later: each has its own reader.
+	both := func(stream uint32, asked, served string) {
 		mu.Lock()
 		defer mu.Unlock()
-		streams[stream].served = goid
-		w.add(streams[stream])
-	})
+		h := streams[stream]
+		if h == nil {
+			h = &heard{fromPort: c.fromPort, toPort: c.toPort, stream: stream}
+			streams[stream] = h
+		}
+		if h.asked, h.served = h.asked+asked, h.served+served; h.asked != "" && h.served != "" {
+			w.add(h)
+		}
+	}
+	go func() {
+		_, _ = io.CopyN(io.Discard, c.requests, int64(len(http2.ClientPreface)))
+		eachGoid(c.requests, func(stream uint32, goid string) { both(stream, goid, "") })
+		_, _ = io.Copy(io.Discard, c.requests)
+	}()
+	eachGoid(c.answers, func(stream uint32, goid string) { both(stream, "", goid) })
 	_, _ = io.Copy(io.Discard, c.answers)
 }
 
