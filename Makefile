@@ -57,7 +57,7 @@ test: deps-test ## all tests: unit tests, and as root the kernel tests too; inst
 .PHONY: test-kernel
 test-kernel: ## tests against the running kernel (root)
 	@$(GO) run ./testbed/backends/build otelcol
-	$(GO) test -tags kernel -count=1 -p 1 -timeout 25m ./testbed/e2e/... ./probes/...
+	$(GO) test -tags kernel -count=1 -p 1 -timeout 45m ./testbed/e2e/... ./probes/...
 
 # apt starts what it installs; policy-rc.d keeps nginx from taking port 80 of the developer's machine.
 .PHONY: deps-test
