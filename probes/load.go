@@ -92,7 +92,8 @@ func Specs() (map[string]*ebpf.CollectionSpec, error) {
 func (s *Set) loadObject(o struct {
 	name string
 	spec func() (*ebpf.CollectionSpec, error)
-}, plan hooks.Plan) error {
+}, plan hooks.Plan,
+) error {
 	spec, err := o.spec()
 	if err != nil {
 		return fmt.Errorf("read embedded object %s: %w", o.name, err)

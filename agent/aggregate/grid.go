@@ -31,8 +31,10 @@ type grid struct {
 
 const startBits = 4
 
-var nanoseconds = sync.OnceValue(func() *grid { return newGrid(1e9) })
-var ones = sync.OnceValue(func() *grid { return newGrid(1) })
+var (
+	nanoseconds = sync.OnceValue(func() *grid { return newGrid(1e9) })
+	ones        = sync.OnceValue(func() *grid { return newGrid(1) })
+)
 
 // newGrid makes a grid of values that are perUnit to the unit of the metric.
 func newGrid(perUnit uint64) *grid {

@@ -80,8 +80,12 @@ const temporary = "(temporary)"
 // temporaryPrefixes begin the names that clients and brokers make up: NATS's replies and acknowledgements, whose subjects hold
 // a number for each message, and AMQP's queues that the broker names.
 var temporaryPrefixes = [...]struct{ system, prefix string }{
-	{"nats", "_INBOX."}, {"nats", "$JS.ACK."}, {"nats", "_R_."}, {"nats", "$JS.FC."},
-	{"rabbitmq", "amq.gen-"}, {"rabbitmq", "amq.rabbitmq.reply-to"},
+	{"nats", "_INBOX."},
+	{"nats", "$JS.ACK."},
+	{"nats", "_R_."},
+	{"nats", "$JS.FC."},
+	{"rabbitmq", "amq.gen-"},
+	{"rabbitmq", "amq.rabbitmq.reply-to"},
 }
 
 func destinationOf(d *model.Messaging) string {

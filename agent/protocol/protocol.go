@@ -206,6 +206,7 @@ type Marks interface {
 // Filler is what stands for private bytes.
 type Filler uint8
 
+// The fillers, from the bluntest on.
 const (
 	FillAll    Filler = iota // every byte becomes an x
 	FillText                 // letters become x, digits 0; quotes and backslashes stay, so that a literal ends where it did; the rest becomes x

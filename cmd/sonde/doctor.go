@@ -148,11 +148,21 @@ func features(f *kernel.Features) []featureReport {
 		name string
 		err  error
 	}{
-		{"rights", f.Rights}, {"other network namespaces", f.OtherNetNS}, {"other processes", f.OtherProcesses},
-		{"kernel types (BTF)", f.BTF}, {"ring buffer", f.RingBuffer}, {"kernel memory reads", f.KernelMemory},
-		{"socket storage", f.SKStorage}, {"cgroup2 root", f.Cgroup2}, {"cgroup_skb", f.CgroupSKB},
-		{"kprobe", f.Kprobe}, {"fentry", f.Fentry}, {"tcx", f.TCX}, {"clsact", f.Clsact},
-		{"tracefs", f.Tracefs}, {"bpffs", f.BPFFS},
+		{"rights", f.Rights},
+		{"other network namespaces", f.OtherNetNS},
+		{"other processes", f.OtherProcesses},
+		{"kernel types (BTF)", f.BTF},
+		{"ring buffer", f.RingBuffer},
+		{"kernel memory reads", f.KernelMemory},
+		{"socket storage", f.SKStorage},
+		{"cgroup2 root", f.Cgroup2},
+		{"cgroup_skb", f.CgroupSKB},
+		{"kprobe", f.Kprobe},
+		{"fentry", f.Fentry},
+		{"tcx", f.TCX},
+		{"clsact", f.Clsact},
+		{"tracefs", f.Tracefs},
+		{"bpffs", f.BPFFS},
 	}
 	var out []featureReport
 	for _, x := range all {

@@ -6,11 +6,10 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/signal"
 	"syscall"
-
-	"context"
 )
 
 func main() {

@@ -162,8 +162,12 @@ func (r *readFile) summarise(e env) {
 		count uint64
 		what  string
 	}{
-		{s.Dropped, "missed by the capturing program"}, {s.Cut, "captured in part"}, {s.NotIP, "not IP"},
-		{s.Short, "with cut or damaged headers"}, {s.Fragments, "fragments without the rest"}, {s.Strays, "of no connection"},
+		{s.Dropped, "missed by the capturing program"},
+		{s.Cut, "captured in part"},
+		{s.NotIP, "not IP"},
+		{s.Short, "with cut or damaged headers"},
+		{s.Fragments, "fragments without the rest"},
+		{s.Strays, "of no connection"},
 	} {
 		if n.count > 0 {
 			fmt.Fprintf(e.stderr, "; %d %s", n.count, n.what)

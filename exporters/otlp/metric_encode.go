@@ -161,6 +161,7 @@ type resourceAttributesOf []attribute.KeyValue
 func (a *resourceAttributesOf) String(key, value string) {
 	*a = append(*a, attribute.String(key, validString(value)))
 }
+
 func (a *resourceAttributesOf) Int(key string, value int64) {
 	*a = append(*a, attribute.Int64(key, value))
 }

@@ -16,6 +16,8 @@ import (
 //go:generate go tool bpf2go -target amd64,arm64 -go-package event -type tuple -type actor -type flow_key -type flow_value -type event_header -type event_segment -type event_datagram -type event_actor -type event_use -type go_offsets -type use_kind -type event_established -type event_close -type event_listed -type event_flow -type event_lost -type event_drops -type scope_key -type event_kind -type event_dir -type event_guess -type segment_flags -type counter -type scope_kind -type sock_flags record ../bpf/event.c -- -O2 -g -mcpu=v3 -Wall -Wpadded -Werror -I/usr/include/x86_64-linux-gnu
 
 // The records, field by field as the kernel writes them. Times are ns since boot (CLOCK_BOOTTIME), ports in host order.
+//
+//nolint:revive // one sentence for all of them
 type (
 	Header      = recordEventHeader
 	Segment     = recordEventSegment

@@ -37,8 +37,10 @@ func first(errs ...error) error {
 // (docs/design/0001-capture-point.md).
 func payload(f *kernel.Features, program string) []candidate {
 	return []candidate{{
-		Hook: Hook{Object: "payload", Program: program, Kind: CgroupSKB, Target: f.Cgroup2Root,
-			Why: "at the root of cgroup v2 every packet of every local socket passes, whatever call the application used"},
+		Hook: Hook{
+			Object: "payload", Program: program, Kind: CgroupSKB, Target: f.Cgroup2Root,
+			Why: "at the root of cgroup v2 every packet of every local socket passes, whatever call the application used",
+		},
 		err: first(f.Rights, f.BTF, f.RingBuffer, f.KernelMemory, f.SKStorage, f.CgroupSKB, f.Cgroup2),
 	}}
 }
@@ -49,18 +51,24 @@ func conn(f *kernel.Features, c Config, probe, tracepoint, function string) []ca
 	base := first(f.Rights, f.BTF, f.RingBuffer, f.KernelMemory)
 	return []candidate{
 		{
-			Hook: Hook{Object: "conn", Program: probe + "_tp", Kind: RawTracepoint, Target: tracepoint,
-				Why: "as cheap as fentry, and a tracepoint changes less between kernels than a function"},
+			Hook: Hook{
+				Object: "conn", Program: probe + "_tp", Kind: RawTracepoint, Target: tracepoint,
+				Why: "as cheap as fentry, and a tracepoint changes less between kernels than a function",
+			},
 			err: first(base, c.excludes(RawTracepoint), f.RawTracepoint(tracepoint)),
 		},
 		{
-			Hook: Hook{Object: "conn", Program: probe + "_fe", Kind: Fentry, Target: function,
-				Why: "the cheapest hook on a kernel function"},
+			Hook: Hook{
+				Object: "conn", Program: probe + "_fe", Kind: Fentry, Target: function,
+				Why: "the cheapest hook on a kernel function",
+			},
 			err: first(base, c.excludes(Fentry), f.Fentry),
 		},
 		{
-			Hook: Hook{Object: "conn", Program: probe + "_kp", Kind: Kprobe, Target: function,
-				Why: "works on any function, at the price of a breakpoint or a jump"},
+			Hook: Hook{
+				Object: "conn", Program: probe + "_kp", Kind: Kprobe, Target: function,
+				Why: "works on any function, at the price of a breakpoint or a jump",
+			},
 			err: first(base, c.excludes(Kprobe), f.Kprobe),
 		},
 	}
@@ -69,8 +77,10 @@ func conn(f *kernel.Features, c Config, probe, tracepoint, function string) []ca
 // threadStart has one candidate: nothing else tells of a thread before it runs.
 func threadStart(f *kernel.Features) []candidate {
 	return []candidate{{
-		Hook: Hook{Object: "conn", Program: "thread_started", Kind: RawTracepoint, Target: "task_newtask",
-			Why: "called by the thread that starts another one, before that runs; only where causes are asked for"},
+		Hook: Hook{
+			Object: "conn", Program: "thread_started", Kind: RawTracepoint, Target: "task_newtask",
+			Why: "called by the thread that starts another one, before that runs; only where causes are asked for",
+		},
 		err: first(f.Rights, f.BTF, f.RingBuffer, f.KernelMemory, f.RawTracepoint("task_newtask")),
 	}}
 }
@@ -86,13 +96,17 @@ func drop(f *kernel.Features) []candidate {
 	}
 	return []candidate{
 		{
-			Hook: Hook{Object: "conn", Program: "drop_reason", Kind: RawTracepoint, Target: "kfree_skb",
-				Why: "the kernel says why it drops a packet"},
+			Hook: Hook{
+				Object: "conn", Program: "drop_reason", Kind: RawTracepoint, Target: "kfree_skb",
+				Why: "the kernel says why it drops a packet",
+			},
 			err: first(base, reason),
 		},
 		{
-			Hook: Hook{Object: "conn", Program: "drop_any", Kind: RawTracepoint, Target: "kfree_skb",
-				Why: "counts drops; this kernel does not say why"},
+			Hook: Hook{
+				Object: "conn", Program: "drop_any", Kind: RawTracepoint, Target: "kfree_skb",
+				Why: "counts drops; this kernel does not say why",
+			},
 			err: base,
 		},
 	}
@@ -106,13 +120,17 @@ func packet(f *kernel.Features, c Config, program string) []candidate {
 	}
 	return []candidate{
 		{
-			Hook: Hook{Object: "packet", Program: program, Kind: TCX,
-				Why: "half the instructions of clsact, and no qdisc to share with other tools"},
+			Hook: Hook{
+				Object: "packet", Program: program, Kind: TCX,
+				Why: "half the instructions of clsact, and no qdisc to share with other tools",
+			},
 			err: first(c.excludesTC(TCTCX), base, f.TCX),
 		},
 		{
-			Hook: Hook{Object: "packet", Program: program, Kind: Clsact,
-				Why: "every kernel has it"},
+			Hook: Hook{
+				Object: "packet", Program: program, Kind: Clsact,
+				Why: "every kernel has it",
+			},
 			err: first(c.excludesTC(TCClsact), base, clsact),
 		},
 	}

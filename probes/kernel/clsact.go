@@ -49,14 +49,18 @@ func clsactFilter(h *netlink.Handle) error {
 		return reason("load a tc program", err)
 	}
 	defer p.Close()
-	qdisc := netlink.QdiscAttrs{LinkIndex: loopbackIndex, Handle: netlink.MakeHandle(0xffff, 0),
-		Parent: netlink.HANDLE_CLSACT}
+	qdisc := netlink.QdiscAttrs{
+		LinkIndex: loopbackIndex, Handle: netlink.MakeHandle(0xffff, 0),
+		Parent: netlink.HANDLE_CLSACT,
+	}
 	if err := h.QdiscAdd(&netlink.GenericQdisc{QdiscAttrs: qdisc, QdiscType: "clsact"}); err != nil {
 		return reason("add a clsact qdisc (sch_ingress)", err)
 	}
 	filter := &netlink.BpfFilter{
-		FilterAttrs: netlink.FilterAttrs{LinkIndex: loopbackIndex, Parent: netlink.HANDLE_MIN_INGRESS, Handle: 1,
-			Protocol: unix.ETH_P_ALL, Priority: 1},
+		FilterAttrs: netlink.FilterAttrs{
+			LinkIndex: loopbackIndex, Parent: netlink.HANDLE_MIN_INGRESS, Handle: 1,
+			Protocol: unix.ETH_P_ALL, Priority: 1,
+		},
 		Fd: p.FD(), Name: "sonde_try", DirectAction: true,
 	}
 	return reason("add a tc filter (cls_bpf)", h.FilterAdd(filter))

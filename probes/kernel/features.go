@@ -102,8 +102,10 @@ func (f *Features) try() {
 }
 
 func (f *Features) refuseAll() {
-	for _, err := range []*error{&f.BTF, &f.RingBuffer, &f.KernelMemory, &f.SKStorage, &f.CgroupSKB, &f.Kprobe, &f.Fentry,
-		&f.TCX, &f.Clsact} {
+	for _, err := range []*error{
+		&f.BTF, &f.RingBuffer, &f.KernelMemory, &f.SKStorage, &f.CgroupSKB, &f.Kprobe, &f.Fentry,
+		&f.TCX, &f.Clsact,
+	} {
 		*err = f.Rights
 	}
 	f.Tracepoints = make(map[string]Tracepoint)

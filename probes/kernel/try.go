@@ -60,8 +60,10 @@ func tryRingBuffer() error {
 
 func trySKStorage() error {
 	integer := &btf.Int{Size: 4, Encoding: btf.Signed}
-	m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.SkStorage, Flags: unix.BPF_F_NO_PREALLOC, KeySize: 4, ValueSize: 4,
-		Key: integer, Value: integer})
+	m, err := ebpf.NewMap(&ebpf.MapSpec{
+		Type: ebpf.SkStorage, Flags: unix.BPF_F_NO_PREALLOC, KeySize: 4, ValueSize: 4,
+		Key: integer, Value: integer,
+	})
 	if err == nil {
 		m.Close()
 	}
@@ -70,14 +72,16 @@ func trySKStorage() error {
 
 // tryKernelMemory loads a program that reads kernel memory: lockdown=confidentiality takes the helper away.
 func tryKernelMemory(lockdown string) error {
-	p, err := pass(ebpf.ProgramSpec{Type: ebpf.CGroupSKB, AttachType: ebpf.AttachCGroupInetEgress,
+	p, err := pass(ebpf.ProgramSpec{
+		Type: ebpf.CGroupSKB, AttachType: ebpf.AttachCGroupInetEgress,
 		Instructions: asm.Instructions{
 			asm.Mov.Reg(asm.R1, asm.RFP),
 			asm.Add.Imm(asm.R1, -8),
 			asm.Mov.Imm(asm.R2, 8),
 			asm.Mov.Imm(asm.R3, 0),
 			asm.FnProbeReadKernel.Call(),
-		}}, 1)
+		},
+	}, 1)
 	if err == nil {
 		p.Close()
 		return nil

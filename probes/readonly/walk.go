@@ -21,8 +21,10 @@ type walk struct {
 }
 
 func newWalk(c *code, t ebpf.ProgramType) *walk {
-	return &walk{code: c, progType: t, before: make([]*state, len(c.insns)), result: make(map[int]value),
-		problems: make(map[int]map[string]bool)}
+	return &walk{
+		code: c, progType: t, before: make([]*state, len(c.insns)), result: make(map[int]value),
+		problems: make(map[int]map[string]bool),
+	}
 }
 
 func (w *walk) run() {

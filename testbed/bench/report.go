@@ -100,8 +100,10 @@ func (r *report) ratio(scenario, config string, figure func(sample) float64) spr
 	return spreadOf(values)
 }
 
-var columns = []string{"load", "configuration", "throughput / none", "requests/s", "server CPU us/request", "/ none", "p50 / none", "p99 / none",
-	"agent CPU s per 1 M", "BPF ns/request", "peak MB", "reported / served", "lost", "spans / served", "dropped"}
+var columns = []string{
+	"load", "configuration", "throughput / none", "requests/s", "server CPU us/request", "/ none", "p50 / none", "p99 / none",
+	"agent CPU s per 1 M", "BPF ns/request", "peak MB", "reported / served", "lost", "spans / served", "dropped",
+}
 
 // print writes the report as Markdown.
 func (r *report) print(w io.Writer) {
@@ -146,9 +148,11 @@ func (r *report) row(scenario, config string) []string {
 	if rate == (spread{}) {
 		return nil
 	}
-	row := []string{scenario, config, r.ratio(scenario, config, throughput).text(3), fmt.Sprintf("%.0f", rate.median),
+	row := []string{
+		scenario, config, r.ratio(scenario, config, throughput).text(3), fmt.Sprintf("%.0f", rate.median),
 		r.of(scenario, config, serverCost).text(2), r.ratio(scenario, config, serverCost).text(3), r.ratio(scenario, config, median50).text(2),
-		r.ratio(scenario, config, tail99).text(2)}
+		r.ratio(scenario, config, tail99).text(2),
+	}
 	if countedAs[config] == "" {
 		return append(row, "-", "-", "-", "-", "-", "-", "-")
 	}

@@ -37,7 +37,7 @@ func ReadDeepFlow(path string) ([]DeepFlowLine, error) {
 
 func parseDeepFlow(line string) DeepFlowLine {
 	l := DeepFlowLine{Text: line, Fields: map[string]string{}}
-	rest := line
+	var rest string
 	if strings.HasPrefix(line, "{") {
 		d := json.NewDecoder(strings.NewReader(line))
 		d.UseNumber()

@@ -7,7 +7,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -306,8 +305,6 @@ func (a account) since(b account) account {
 	}
 	return d
 }
-
-func (a account) reasons() string { return strings.Join(slices.Sorted(maps.Keys(a.dropped)), " ") }
 
 // balanced waits until every span of the daemon is exported or dropped and none waits, and returns that account. The numbers
 // of one scrape are not of one moment, so it may take several looks.

@@ -76,8 +76,9 @@ func machine(segment string) string {
 		name, unit = strings.CutSuffix(name, ".service")
 		return onlyIf(unit, unescapeUnit(name))
 	}
-	name, scope := strings.CutPrefix(segment, "machine-")
-	if name, scope = strings.CutSuffix(name, ".scope"); !scope || !strings.HasPrefix(segment, "machine-") {
+	name, machine := strings.CutPrefix(segment, "machine-")
+	name, scope := strings.CutSuffix(name, ".scope")
+	if !machine || !scope {
 		return ""
 	}
 	name = unescapeUnit(name)

@@ -39,7 +39,7 @@ func (y *toy) probe(p []byte) protocol.Guess {
 	switch {
 	case string(p[:n]) != y.claim[:n]:
 		return protocol.GuessNo
-	case n < len(y.claim) || y.maybe || bytes.IndexAny(p, "?!") < 0:
+	case n < len(y.claim) || y.maybe || !bytes.ContainsAny(p, "?!"):
 		return protocol.GuessMaybe
 	case p[bytes.IndexAny(p, "?!")] == '!':
 		return protocol.GuessResponse
@@ -54,7 +54,6 @@ type toyConn struct {
 	start    protocol.Start
 	asker    protocol.Dir
 	buf      [2]string
-	lost     [2]bool
 	asked    []model.Request
 	good     int
 	fit      protocol.Fit

@@ -143,8 +143,10 @@ func (c *cursor) next() (r record, ok bool) {
 	if c.state = s; s != protocol.Done {
 		return r, false
 	}
-	r = record{section: c.section, at: c.at, data: at + 10, typ: binary.BigEndian.Uint16(p[at:]),
-		class: binary.BigEndian.Uint16(p[at+2:]), ttl: binary.BigEndian.Uint32(p[at+4:])}
+	r = record{
+		section: c.section, at: c.at, data: at + 10, typ: binary.BigEndian.Uint16(p[at:]),
+		class: binary.BigEndian.Uint16(p[at+2:]), ttl: binary.BigEndian.Uint32(p[at+4:]),
+	}
 	r.end = r.data + int(binary.BigEndian.Uint16(p[at+8:]))
 	if r.end > len(p) {
 		c.state = protocol.NeedMore

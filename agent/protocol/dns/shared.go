@@ -99,11 +99,15 @@ func (sh *shared) close(d *dialogue) {
 func (sh *shared) report(x *exchange, m *message) *model.Request {
 	sh.text, sh.ends = append(sh.text[:0], x.name...), append(sh.ends[:0], len(x.name))
 	d := &sh.detail
-	*d = model.DNS{Answers: d.Answers[:0], Addrs: d.Addrs[:0], TTLs: d.TTLs[:0],
+	*d = model.DNS{
+		Answers: d.Answers[:0], Addrs: d.Addrs[:0], TTLs: d.TTLs[:0],
 		ID: x.key.id, Type: typeName(x.key.typ), Class: className(x.key.class), Opcode: opcodeName(x.opcode),
-		Retries: x.retries, EDNS: x.edns, UDPSize: x.udpSize, Multicast: x.several}
-	sh.request = model.Request{Protocol: model.ProtocolDNS, Role: protocol.RoleOf(x.key.dir), Start: x.start,
-		RequestEnd: x.end, RequestBytes: x.bytes, DNS: d}
+		Retries: x.retries, EDNS: x.edns, UDPSize: x.udpSize, Multicast: x.several,
+	}
+	sh.request = model.Request{
+		Protocol: model.ProtocolDNS, Role: protocol.RoleOf(x.key.dir), Start: x.start,
+		RequestEnd: x.end, RequestBytes: x.bytes, DNS: d,
+	}
 	if m != nil {
 		sh.answer(x, m)
 	}

@@ -18,7 +18,7 @@ func (c *Conn) cutHead(d protocol.Dir, s *side, t time.Duration) bool {
 	var h head // the shared one may hold the answer to this very request
 	var unfolded []byte
 	h.read(p, &unfolded)
-	k := nothing
+	var k kind
 	if h.line != nil {
 		k = c.kindOf(d, s, &h, h.line)
 	} else {

@@ -67,7 +67,7 @@ func markTarget(m protocol.Marks, d protocol.Dir, line []byte, at uint64) {
 	if q < 0 {
 		return
 	}
-	end := len(line)
+	var end int
 	if i := bytes.LastIndexByte(line, ' '); i > q && isStatusLine(line[i+1:]) {
 		end = i
 	} else {

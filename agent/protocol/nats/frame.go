@@ -56,9 +56,14 @@ var verbs = [...]struct {
 	{"PONG", verbPong, 0, 0, false},
 	{"+OK", verbOK, 0, 0, false},
 	{"-ERR", verbErr, 0, 1, true},
-	{"RS+", verbPeer, 0, 1, true}, {"RS-", verbPeer, 0, 1, true}, {"LS+", verbPeer, 0, 1, true}, {"LS-", verbPeer, 0, 1, true},
-	{"A+", verbPeer, 0, 1, true}, {"A-", verbPeer, 0, 1, true},
-	{"RMSG", verbPeerMessage, 1, 1, true}, {"LMSG", verbPeerMessage, 1, 1, true},
+	{"RS+", verbPeer, 0, 1, true},
+	{"RS-", verbPeer, 0, 1, true},
+	{"LS+", verbPeer, 0, 1, true},
+	{"LS-", verbPeer, 0, 1, true},
+	{"A+", verbPeer, 0, 1, true},
+	{"A-", verbPeer, 0, 1, true},
+	{"RMSG", verbPeerMessage, 1, 1, true},
+	{"LMSG", verbPeerMessage, 1, 1, true},
 }
 
 // line is a control line. Its slices point into the bytes that were read.

@@ -245,9 +245,11 @@ func (c *conn) report(a *attempt, o model.Outcome, reason, kind string, t time.D
 			c.dones++
 		}
 	}
-	c.shared.env.Emit(&model.Request{Protocol: model.ProtocolQUIC, Transport: model.TransportUDP, Role: protocol.RoleOf(a.client),
+	c.shared.env.Emit(&model.Request{
+		Protocol: model.ProtocolQUIC, Transport: model.TransportUDP, Role: protocol.RoleOf(a.client),
 		Outcome: o, Reason: reason, ErrorType: kind, Start: a.start, RequestEnd: max(a.requestEnd, a.start), ResponseStart: a.answerStart,
-		End: t, RequestBytes: a.bytes[ofClient], ResponseBytes: a.bytes[ofServer], TLS: &a.hello.Facts})
+		End: t, RequestBytes: a.bytes[ofClient], ResponseBytes: a.bytes[ofServer], TLS: &a.hello.Facts,
+	})
 }
 
 func (c *conn) remove(a *attempt) {

@@ -9,11 +9,13 @@ import (
 
 // Spec describes QUIC to the engine.
 func Spec() protocol.Spec {
-	return protocol.Spec{Protocol: model.ProtocolQUIC, Transport: model.TransportUDP, Probe: probe,
+	return protocol.Spec{
+		Protocol: model.ProtocolQUIC, Transport: model.TransportUDP, Probe: probe,
 		Setup: func(env *protocol.Env) func(protocol.Start) protocol.Parser {
 			sh := &shared{env: env}
 			return func(protocol.Start) protocol.Parser { return &conn{shared: sh} }
-		}}
+		},
+	}
 }
 
 // probe says what a datagram looks like: an Initial packet of a known version whose lengths agree. It may see only the

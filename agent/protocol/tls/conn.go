@@ -58,8 +58,10 @@ func newConn(env *protocol.Env, s protocol.Start) *conn {
 		d := protocol.Dir(i)
 		x := &c.sides[i]
 		x.pos = s.Base[i]
-		x.records = protocol.Framer{Keep: maxHello, Pos: x.pos, Take: func(f *protocol.Frame) { c.record(d, f) },
-			Size: func(p []byte) (uint64, protocol.State) { return c.size(d, p) }}
+		x.records = protocol.Framer{
+			Keep: maxHello, Pos: x.pos, Take: func(f *protocol.Frame) { c.record(d, f) },
+			Size: func(p []byte) (uint64, protocol.State) { return c.size(d, p) },
+		}
 		x.messages = protocol.Framer{Keep: maxHello, Size: messageSize, Take: func(f *protocol.Frame) { c.message(d, f) }}
 	}
 	return c
@@ -354,9 +356,11 @@ func (c *conn) report(o model.Outcome, reason, kind string, t time.Duration) {
 		c.start = c.answerStart
 	}
 	f := &c.hello.Facts
-	c.env.Emit(&model.Request{Protocol: model.ProtocolTLS, Role: protocol.RoleOf(c.client), Outcome: o, Reason: reason,
+	c.env.Emit(&model.Request{
+		Protocol: model.ProtocolTLS, Role: protocol.RoleOf(c.client), Outcome: o, Reason: reason,
 		ErrorType: kind, Start: c.start, RequestEnd: c.requestEnd, ResponseStart: c.answerStart, End: t, TLS: f,
-		RequestBytes: c.sides[c.client].bytes, ResponseBytes: c.sides[c.client.Other()].bytes})
+		RequestBytes: c.sides[c.client].bytes, ResponseBytes: c.sides[c.client.Other()].bytes,
+	})
 }
 
 // leave ends all reading and gives the memory back.

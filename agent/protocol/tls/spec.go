@@ -9,11 +9,13 @@ import (
 
 // Spec describes TLS to the engine.
 func Spec() protocol.Spec {
-	return protocol.Spec{Protocol: model.ProtocolTLS, Probe: probe,
+	return protocol.Spec{
+		Protocol: model.ProtocolTLS, Probe: probe,
 		Names: []string{"tls", "tls/1.0", "tls/1.1", "tls/1.2", "tls/1.3"},
 		Setup: func(env *protocol.Env) func(protocol.Start) protocol.Parser {
 			return func(s protocol.Start) protocol.Parser { return newConn(env, s) }
-		}}
+		},
+	}
 }
 
 // Types of records.

@@ -35,7 +35,11 @@
 #define MSG_ZEROCOPY 0x4000000
 #endif
 
-enum { BODY = 20000, BUF = 1 << 16, RING_ENTRIES = 4 };
+enum {
+	BODY = 20000,
+	BUF = 1 << 16,
+	RING_ENTRIES = 4
+};
 
 static void die(const char *what)
 {
@@ -53,16 +57,18 @@ struct ring {
 
 static void ring_open(struct ring *r)
 {
-	struct io_uring_params p = {0};
+	struct io_uring_params p = { 0 };
 	char *sq, *cq;
 
 	r->fd = syscall(SYS_io_uring_setup, RING_ENTRIES, &p);
 	if (r->fd < 0)
 		die("io_uring_setup");
-	sq = mmap(NULL, p.sq_off.array + p.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, IORING_OFF_SQ_RING);
+	sq = mmap(NULL, p.sq_off.array + p.sq_entries * 4, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd,
+		  IORING_OFF_SQ_RING);
 	cq = mmap(NULL, p.cq_off.cqes + p.cq_entries * sizeof(*r->cqes), PROT_READ | PROT_WRITE, MAP_SHARED, r->fd,
 		  IORING_OFF_CQ_RING);
-	r->sqes = mmap(NULL, p.sq_entries * sizeof(*r->sqes), PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, IORING_OFF_SQES);
+	r->sqes =
+		mmap(NULL, p.sq_entries * sizeof(*r->sqes), PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, IORING_OFF_SQES);
 	if (sq == MAP_FAILED || cq == MAP_FAILED || r->sqes == MAP_FAILED)
 		die("map ring");
 	r->sq_tail = (unsigned *)(sq + p.sq_off.tail);
@@ -133,9 +139,10 @@ static void chan_open(struct chan *c, int fd, const char *mode)
 static ssize_t rx_parts(struct chan *c, char *buf, size_t n)
 {
 	size_t half = n > 1 ? n / 2 : 1;
-	struct iovec v[2] = {{buf, half > 7 ? 7 : half}, {buf + (half > 7 ? 7 : half), n - (half > 7 ? 7 : half)}};
-	struct msghdr m = {.msg_iov = v, .msg_iovlen = 2};
-	struct mmsghdr mm = {.msg_hdr = m};
+	struct iovec v[2] = { { buf, half > 7 ? 7 : half },
+			      { buf + (half > 7 ? 7 : half), n - (half > 7 ? 7 : half) } };
+	struct msghdr m = { .msg_iov = v, .msg_iovlen = 2 };
+	struct mmsghdr mm = { .msg_hdr = m };
 
 	if (is(c, "readv"))
 		return readv(c->fd, v, 2);
@@ -170,8 +177,8 @@ static ssize_t rx(struct chan *c, char *buf, size_t n)
 static void zerocopy_wait(int fd)
 {
 	char control[128];
-	struct msghdr m = {.msg_control = control, .msg_controllen = sizeof(control)};
-	struct pollfd p = {.fd = fd};
+	struct msghdr m = { .msg_control = control, .msg_controllen = sizeof(control) };
+	struct pollfd p = { .fd = fd };
 
 	while (recvmsg(fd, &m, MSG_ERRQUEUE) < 0 && errno == EAGAIN)
 		poll(&p, 1, 1000);
@@ -193,9 +200,10 @@ static ssize_t tx_file(struct chan *c, const char *buf, size_t n)
 static ssize_t tx_parts(struct chan *c, const char *buf, size_t n)
 {
 	size_t cut = n > 3 ? 3 : n - 1;
-	struct iovec v[2] = {{(void *)buf, cut}, {(void *)(buf + cut), n - cut}};
-	struct mmsghdr mm[2] = {{.msg_hdr = {.msg_iov = &v[0], .msg_iovlen = 1}}, {.msg_hdr = {.msg_iov = &v[1], .msg_iovlen = 1}}};
-	struct msghdr m = {.msg_iov = v, .msg_iovlen = 2};
+	struct iovec v[2] = { { (void *)buf, cut }, { (void *)(buf + cut), n - cut } };
+	struct mmsghdr mm[2] = { { .msg_hdr = { .msg_iov = &v[0], .msg_iovlen = 1 } },
+				 { .msg_hdr = { .msg_iov = &v[1], .msg_iovlen = 1 } } };
+	struct msghdr m = { .msg_iov = v, .msg_iovlen = 2 };
 	int done;
 
 	if (is(c, "readv"))
@@ -368,7 +376,8 @@ static void client(const char *mode, const char *host, int port)
 		die("connect");
 	chan_open(c, fd, mode);
 	while (scanf("%31s %4095s %d", method, path, &body) == 3) {
-		size_t n = sprintf(out, "%s %s HTTP/1.1\r\nHost: testbed\r\nContent-Length: %d\r\n\r\n", method, path, body);
+		size_t n = sprintf(out, "%s %s HTTP/1.1\r\nHost: testbed\r\nContent-Length: %d\r\n\r\n", method, path,
+				   body);
 
 		memset(out + n, 'b', body);
 		if (tx_all(c, out, n + body) < 0 || message(c, head, sizeof(head)) <= 0)

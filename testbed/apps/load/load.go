@@ -45,7 +45,6 @@ type link struct {
 	kind    int
 	due     time.Time
 	pending []byte // rest of a request that did not fit into the socket
-
 }
 
 type run struct {

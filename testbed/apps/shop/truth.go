@@ -57,8 +57,10 @@ func Calls(order int) []Call {
 }
 
 func web(from, to, parent, name string, order, status int) Call {
-	return Call{Name: fmt.Sprintf(name, order), Protocol: "http", From: from, To: to, Parent: parent, Status: fmt.Sprint(status),
-		ClientFailed: status >= 400, ServerFailed: status >= 500}
+	return Call{
+		Name: fmt.Sprintf(name, order), Protocol: "http", From: from, To: to, Parent: parent, Status: fmt.Sprint(status),
+		ClientFailed: status >= 400, ServerFailed: status >= 500,
+	}
 }
 
 func data(system, from, parent, name string, order int) Call {

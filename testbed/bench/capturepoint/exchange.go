@@ -39,23 +39,35 @@ type exchange struct {
 type webPorts struct{ plain, deferred uint16 }
 
 var exchanges = []exchange{
-	{name: "keep-alive", what: "5 requests one after the other, nginx (writev)",
-		run: func(w webPorts) (transcript, error) { return talk(w.plain, requests(5, 1), 0) }},
-	{name: "sendfile", what: "1 MB file by nginx sendfile",
-		run: func(w webPorts) (transcript, error) { return talk(w.plain, one("/big"), 0) }},
+	{
+		name: "keep-alive", what: "5 requests one after the other, nginx (writev)",
+		run: func(w webPorts) (transcript, error) { return talk(w.plain, requests(5, 1), 0) },
+	},
+	{
+		name: "sendfile", what: "1 MB file by nginx sendfile",
+		run: func(w webPorts) (transcript, error) { return talk(w.plain, one("/big"), 0) },
+	},
 	{name: "splice", what: "server splices both ways through a pipe", run: ownServer(spliceServer)},
 	{name: "io_uring", what: "server uses IORING_OP_RECV and SEND", run: ownServer(uringServer)},
 	{name: "zerocopy", what: "server uses recvmsg and sendmsg(MSG_ZEROCOPY)", run: ownServer(zerocopyServer)},
 	{name: "peek", what: "server peeks twice, then reads", run: ownServer(peekServer)},
 	{name: "first byte alone", what: "5 requests to Go net/http, which reads 1 byte ahead", run: goServer},
-	{name: "two writes", what: "5 requests, each cut in the method by 10 ms, nginx",
-		run: func(w webPorts) (transcript, error) { return talk(w.plain, requests(5, 1), 10*time.Millisecond) }},
-	{name: "pipelined", what: "2 writes of 5 requests, nginx",
-		run: func(w webPorts) (transcript, error) { return talk(w.plain, requests(10, 5), 0) }},
-	{name: "deferred accept", what: "first data creates the socket (TCP_DEFER_ACCEPT), nginx",
-		run: func(w webPorts) (transcript, error) { return talk(w.deferred, requests(2, 1), 0) }},
-	{name: "loss", what: "1 MB sendfile, every 5th data packet dropped on loopback", loss: true,
-		run: func(w webPorts) (transcript, error) { return talk(w.plain, one("/big"), 0) }},
+	{
+		name: "two writes", what: "5 requests, each cut in the method by 10 ms, nginx",
+		run: func(w webPorts) (transcript, error) { return talk(w.plain, requests(5, 1), 10*time.Millisecond) },
+	},
+	{
+		name: "pipelined", what: "2 writes of 5 requests, nginx",
+		run: func(w webPorts) (transcript, error) { return talk(w.plain, requests(10, 5), 0) },
+	},
+	{
+		name: "deferred accept", what: "first data creates the socket (TCP_DEFER_ACCEPT), nginx",
+		run: func(w webPorts) (transcript, error) { return talk(w.deferred, requests(2, 1), 0) },
+	},
+	{
+		name: "loss", what: "1 MB sendfile, every 5th data packet dropped on loopback", loss: true,
+		run: func(w webPorts) (transcript, error) { return talk(w.plain, one("/big"), 0) },
+	},
 }
 
 func exchangeMain(name string, args []string) int {
