@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -25,13 +26,11 @@ type exportFlags struct {
 	silence         bool
 	listen          prometheus.Config
 
-	tail       sampling.Config
-	head       *sampling.Head
-	spans      otlp.Config
-	points     otlp.MetricsConfig
-	propagates []string
-	optIn      string
-	methods    []string
+	tail   sampling.Config
+	head   *sampling.Head
+	spans  otlp.Config
+	points otlp.MetricsConfig
+	optIn  string
 
 	to        destinations
 	listenErr error // of the environment; a flag may mend it
@@ -84,8 +83,6 @@ func (f *exportFlags) parse(e env, flags interface{ Changed(string) bool }) erro
 	}
 	f.head, err = sampling.New(e.getenv("OTEL_TRACES_SAMPLER"), e.getenv("OTEL_TRACES_SAMPLER_ARG"))
 	f.optIn = e.getenv("OTEL_SEMCONV_STABILITY_OPT_IN")
-	f.propagates = list(e.getenv("OTEL_PROPAGATORS"))
-	f.methods = list(e.getenv("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS"))
 	errs := []error{err, f.spans.Env(e.getenv), f.points.Env(e.getenv), f.jaeger.Queue.Env(e.getenv), f.tail.Validate(), f.aggregate().Validate()}
 	if f.to.prometheus {
 		errs = append(errs, f.listen.Validate())
@@ -109,8 +106,8 @@ func (f *exportFlags) parse(e env, flags interface{ Changed(string) bool }) erro
 func (f *exportFlags) aggregate() aggregate.Config {
 	c := aggregate.Default()
 	c.OptIn(f.optIn)
-	if len(f.methods) > 0 {
-		c.KnownMethods = f.methods
+	if len(f.spans.Methods) > 0 {
+		c.KnownMethods = f.spans.Methods
 	}
 	return c
 }
@@ -142,13 +139,13 @@ func (f *exportFlags) destinations(getenv func(string) string) (destinations, er
 	if strings.EqualFold(getenv("OTEL_SDK_DISABLED"), "true") {
 		traces, metrics = "none", "prometheus"
 	} else {
-		traces, metrics = or(getenv("OTEL_TRACES_EXPORTER"), traces), or(getenv("OTEL_METRICS_EXPORTER"), metrics)
+		traces, metrics = cmp.Or(getenv("OTEL_TRACES_EXPORTER"), traces), cmp.Or(getenv("OTEL_METRICS_EXPORTER"), metrics)
 	}
 	var d destinations
-	err := choose("spans", or(f.traces, traces), map[string]*bool{
+	err := choose("spans", cmp.Or(f.traces, traces), map[string]*bool{
 		"otlp": &d.traceOTLP, "console": &d.traceConsole, "otlp/stdout": &d.traceConsole,
 	})
-	return d, errors.Join(err, choose("metrics", or(f.metrics, metrics), map[string]*bool{
+	return d, errors.Join(err, choose("metrics", cmp.Or(f.metrics, metrics), map[string]*bool{
 		"otlp": &d.metricOTLP, "console": &d.metricConsole, "otlp/stdout": &d.metricConsole, "prometheus": &d.prometheus,
 	}))
 }
@@ -180,13 +177,6 @@ func either(known map[string]*bool) string {
 		}
 	}
 	return strings.Join(names, ", ")
-}
-
-func or(value, otherwise string) string {
-	if value != "" {
-		return value
-	}
-	return otherwise
 }
 
 // list splits "a, b"; nil for nothing.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -141,7 +142,7 @@ func (o *outputs) String() string {
 	for i, n := range o.named {
 		names[i] = n.name
 	}
-	return or(strings.Join(names, ","), "none")
+	return cmp.Or(strings.Join(names, ","), "none")
 }
 
 // otlpKind is the value of otel.component.type.

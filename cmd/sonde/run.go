@@ -76,7 +76,7 @@ func (f *runFlags) run(ctx context.Context, e env) error {
 	}
 	f.log = slog.New(slog.NewTextHandler(e.stderr, nil))
 	exporting := selfexport.New(f.export.selfExport())
-	tracer, err := f.tracer(exporting)
+	tracer, err := f.tracer(e, exporting)
 	if err != nil {
 		return err
 	}
@@ -110,11 +110,11 @@ func (f *runFlags) run(ctx context.Context, e env) error {
 }
 
 // tracer is made where spans go out.
-func (f *runFlags) tracer(exporting *selfexport.Detector) (*trace.Tracer, error) {
+func (f *runFlags) tracer(e env, exporting *selfexport.Detector) (*trace.Tracer, error) {
 	if !f.export.spansWanted() {
 		return nil, nil
 	}
-	return newTracer(f.export.propagates, f.export.head, exporting.Traces)
+	return newTracer(propagators(e), f.export.head, exporting.Traces)
 }
 
 // listen opens the address for scrapes, nil when metrics are not for Prometheus.

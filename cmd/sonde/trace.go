@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -52,4 +51,4 @@ func newTracer(propagators []string, sampler trace.Sampler, silenced func(*model
 }
 
 // propagators reads OTEL_PROPAGATORS.
-func propagators(e env) []string { return strings.Split(e.getenv("OTEL_PROPAGATORS"), ",") }
+func propagators(e env) []string { return list(e.getenv("OTEL_PROPAGATORS")) }
