@@ -207,6 +207,19 @@ func Spans(groups []*Group) int {
 	return n
 }
 
+// Request adds r's span, if it is to be exported. With Flow and Lost a Queue is a pipeline.Sink, and so is what embeds one.
+func (q *Queue) Request(r *model.Request) {
+	if Wanted(r) {
+		q.Add(r.Local().Process, r)
+	}
+}
+
+// Flow does nothing: a flow is no span.
+func (q *Queue) Flow(*model.Flow, model.FlowDelta) {}
+
+// Lost does nothing: what was lost is a metric.
+func (q *Queue) Lost(*model.Loss) {}
+
 // Wanted tells whether exporters of spans are to take r: a span that a sampler chose or a rule kept, and that nobody else
 // exports.
 func Wanted(r *model.Request) bool {

@@ -13,7 +13,7 @@ import (
 // Traces exports spans. It is a pipeline.Sink: Request, Flow and Lost are for the pipeline's goroutine, Run for another one,
 // Stats for all.
 type Traces struct {
-	queue *batch.Queue
+	*batch.Queue
 	close func()
 }
 
@@ -34,25 +34,9 @@ func NewTraces(c Config, clock func() model.Clock, log *slog.Logger) (*Traces, e
 	return &Traces{batch.New(c.Queue, newEncoder(&c, clock, binaryProtocol).append, p, log), p.client.CloseIdleConnections}, nil
 }
 
-// Request exports r's span, if it is to be.
-func (t *Traces) Request(r *model.Request) {
-	if batch.Wanted(r) {
-		t.queue.Add(r.Local().Process, r)
-	}
-}
-
-// Flow does nothing: a flow is no span.
-func (t *Traces) Flow(*model.Flow, model.FlowDelta) {}
-
-// Lost does nothing: what was lost is a metric.
-func (t *Traces) Lost(*model.Loss) {}
-
 // Run sends until ctx is done and flushes then. Stop the pipeline first. It returns nil: what happens to batches is in Stats
 // and in the log.
 func (t *Traces) Run(ctx context.Context) error {
 	defer t.close()
-	return t.queue.Run(ctx)
+	return t.Queue.Run(ctx)
 }
-
-// Stats returns the counts so far.
-func (t *Traces) Stats() batch.Stats { return t.queue.Stats() }

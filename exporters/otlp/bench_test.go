@@ -53,10 +53,10 @@ func BenchmarkTraces(b *testing.B) {
 	}
 	c.Queue.Block = true
 	marshal := &marshaller{messages: newMessages(c.Resource)}
-	t.queue = batch.New(c.Queue, t.spans.append, marshal, nil)
+	t.Queue = batch.New(c.Queue, t.spans.append, marshal, nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- t.queue.Run(ctx) }()
+	go func() { done <- t.Queue.Run(ctx) }()
 	r := spanRequest(1, nil)
 	b.ReportAllocs()
 	for b.Loop() {

@@ -24,7 +24,7 @@ func NewFile(c Config, out io.Writer, clock func() model.Clock, log *slog.Logger
 		return nil, err
 	}
 	t := &Traces{spans: newEncoder(&c, clock)}
-	t.queue = batch.New(c.Queue, t.spans.append, &lineWriter{out: out, messages: newMessages(c.Resource)}, log)
+	t.Queue = batch.New(c.Queue, t.spans.append, &lineWriter{out: out, messages: newMessages(c.Resource)}, log)
 	return t, nil
 }
 

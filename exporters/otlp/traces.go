@@ -20,8 +20,8 @@ import (
 // Traces exports spans. It is a pipeline.Sink: Request, Flow and Lost are for the pipeline's goroutine, Run for another one,
 // Stats for all.
 type Traces struct {
+	*batch.Queue
 	spans  encoder
-	queue  *batch.Queue
 	client otlptrace.Client // nil for a file
 }
 
@@ -32,44 +32,28 @@ func NewTraces(c Config, clock func() model.Clock, log *slog.Logger) (*Traces, e
 		return nil, err
 	}
 	t := &Traces{spans: newEncoder(&c, clock), client: client}
-	t.queue = batch.New(c.Queue, t.spans.append, &sender{
+	t.Queue = batch.New(c.Queue, t.spans.append, &sender{
 		client: client, timeout: c.Timeout, json: c.Protocol == HTTPJSON, messages: newMessages(c.Resource),
 	}, log)
 	return t, nil
 }
 
-// Request exports r's span, if it is to be.
-func (t *Traces) Request(r *model.Request) {
-	if batch.Wanted(r) {
-		t.queue.Add(r.Local().Process, r)
-	}
-}
-
-// Flow does nothing: a flow is no span.
-func (t *Traces) Flow(*model.Flow, model.FlowDelta) {}
-
-// Lost does nothing: what was lost is a metric.
-func (t *Traces) Lost(*model.Loss) {}
-
 // Run sends until ctx is done and flushes then. Stop the pipeline first. The error is one of the start: what happens to
 // batches is in Stats and in the log.
 func (t *Traces) Run(ctx context.Context) error {
 	if t.client == nil {
-		return t.queue.Run(ctx)
+		return t.Queue.Run(ctx)
 	}
 	// A context that is done already must not keep what is queued from being sent.
 	if err := t.client.Start(context.WithoutCancel(ctx)); err != nil {
 		return fmt.Errorf("start the OTLP client: %w", err)
 	}
-	err := t.queue.Run(ctx)
+	err := t.Queue.Run(ctx)
 	stopped, cancel := context.WithCancel(context.Background())
 	cancel() // nothing is in flight any more
 	_ = t.client.Stop(stopped)
 	return err
 }
-
-// Stats returns the counts so far.
-func (t *Traces) Stats() batch.Stats { return t.queue.Stats() }
 
 // messages turns groups into messages of OTLP. It is for one goroutine.
 type messages struct {
