@@ -236,7 +236,10 @@ func TestCallsOfAnOlderConnectionAreRightOrUnknown(t *testing.T) {
 		method, status := a.Text("rpc.method"), a.Text("rpc.response.status_code")
 		right := e.Protocol == "grpc" && (method == "" || method == "grpc.testing.TestService/UnaryCall") && e.Outcome != "error" &&
 			(status == "OK" || e.Outcome == "incomplete")
-		if !right {
+		// A client that dies between HEADERS and DATA leaves a request that nothing tells to be a call: content-type and path are
+		// fields from before. At most one a stream can end so.
+		headOnly := e.Protocol == "http" && e.Outcome == "incomplete" && a.Text("url.path") == "" && a.Text("http.response.status_code") == ""
+		if !right && !headOnly {
 			if wrong++; wrong < 10 {
 				t.Errorf("never sent: %v %v", &e, a.All)
 			}
@@ -246,6 +249,9 @@ func TestCallsOfAnOlderConnectionAreRightOrUnknown(t *testing.T) {
 	for _, role := range []string{"client", "server"} {
 		if n := got[role+" grpc"]; n < 100 {
 			t.Errorf("%s: %d calls in half a second", role, n)
+		}
+		if n := got[role+" http"]; n > 16 {
+			t.Errorf("%s: %d requests of 16 streams were not told to be calls", role, n)
 		}
 	}
 }
