@@ -2,18 +2,21 @@
 
 package text
 
-import "sonde/agent/model"
+import (
+	"sonde/agent/model"
+	"sonde/agent/units"
+)
 
 const lossMark = "!! "
 
 // appendCompact begins a line with what requests and flows have in common.
 func (w *Writer) appendCompact(b []byte, r *row) []byte {
 	b = w.appendTime(b, r.at)
-	b = appendEscaped(append(b, ' '), r.role)
+	b = units.AppendEscaped(append(b, ' '), r.role)
 	b = r.appendActor(append(b, ' '))
-	b = appendAddr(append(b, ' '), r.client)
-	b = appendAddr(append(b, " -> "...), r.server)
-	b = appendEscaped(append(b, ' '), r.protocol)
+	b = units.AppendAddr(append(b, ' '), r.client)
+	b = units.AppendAddr(append(b, " -> "...), r.server)
+	b = units.AppendEscaped(append(b, ' '), r.protocol)
 	return append(b, ' ')
 }
 
@@ -23,9 +26,9 @@ func (w *Writer) appendCompactRequest(b []byte, r *model.Request) []byte {
 	b = append(appendTarget(b, r), ' ')
 	c := requestColour(r)
 	b = w.end(appendStatus(w.begin(b, c), r), c)
-	b = appendDuration(append(b, ' '), common.duration, 3)
-	b = appendSize(append(b, ' '), common.sent)
-	b = appendSize(append(b, '/'), common.received)
+	b = units.AppendDuration(append(b, ' '), common.duration, 3)
+	b = units.AppendSize(append(b, ' '), common.sent)
+	b = units.AppendSize(append(b, '/'), common.received)
 	if r.Outcome != model.OutcomeOK && (r.Outcome == model.OutcomeIncomplete || !hasStatus(r)) {
 		b = w.begin(append(b, ' '), c)
 		b = w.end(append(b, r.Outcome.String()...), c)
@@ -38,9 +41,9 @@ func (w *Writer) appendCompactFlow(b []byte, f *model.Flow) []byte {
 	b = w.appendCompact(b, &common)
 	c := flowColour(f.State)
 	b = w.end(append(w.begin(b, c), f.State.String()...), c)
-	b = appendDuration(append(b, ' '), common.duration, 1)
-	b = appendSize(append(b, ' '), common.sent)
-	b = appendSize(append(b, " out "...), common.received)
+	b = units.AppendDuration(append(b, ' '), common.duration, 1)
+	b = units.AppendSize(append(b, ' '), common.sent)
+	b = units.AppendSize(append(b, " out "...), common.received)
 	b = append(b, " in"...)
 	return appendFlowNotes(b, f)
 }

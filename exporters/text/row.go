@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sonde/agent/model"
+	"sonde/agent/units"
 )
 
 // unknown is the duration of what has no beginning or no end yet.
@@ -76,15 +77,15 @@ func localProcess(role model.Role, client, server *model.Endpoint) *model.Proces
 
 func (w *row) appendActor(b []byte) []byte {
 	if w.flow != nil && w.flow.View == model.ViewInterface {
-		return appendEscaped(b, w.iface)
+		return units.AppendEscaped(b, w.iface)
 	}
-	return appendProcess(b, w.process)
+	return units.AppendProcess(b, w.process)
 }
 
 // appendNotes adds what sets a request apart from one that was seen whole, each note after a space.
 func appendNotes(b []byte, r *model.Request) []byte {
 	if r.Outcome == model.OutcomeIncomplete && r.Reason != "" {
-		b = appendEscaped(append(b, ' '), r.Reason)
+		b = units.AppendEscaped(append(b, ' '), r.Reason)
 	}
 	if r.HTTP != nil && r.HTTP.HeadTruncated && r.RPC == nil {
 		b = append(b, " head-truncated"...)
@@ -96,18 +97,18 @@ func appendNotes(b []byte, r *model.Request) []byte {
 func appendFlowNotes(b []byte, f *model.Flow) []byte {
 	if f.Transport == "tcp" && f.View == model.ViewSocket {
 		if f.TCP.SRTT > 0 {
-			b = appendDuration(append(b, " rtt "...), f.TCP.SRTT, 1)
+			b = units.AppendDuration(append(b, " rtt "...), f.TCP.SRTT, 1)
 		}
 		b = strconv.AppendUint(append(b, " retrans "...), uint64(f.TCP.Retransmits), 10)
 	}
 	if f.Error != "" {
-		b = appendEscaped(append(b, ' '), f.Error)
+		b = units.AppendEscaped(append(b, ' '), f.Error)
 	}
 	if f.Protocol != model.ProtocolUnknown {
 		b = append(append(b, ' '), f.Protocol.String()...)
 	}
 	if f.Encryption != "" && f.Encryption != "none" {
-		b = appendEscaped(append(b, ' '), f.Encryption)
+		b = units.AppendEscaped(append(b, ' '), f.Encryption)
 	}
 	if f.JoinedMid {
 		b = append(b, " joined-mid-stream"...)
@@ -121,6 +122,6 @@ func appendLoss(b []byte, l *model.Loss) []byte {
 	if l.Role != model.RoleUnknown {
 		b = append(append(b, ' '), l.Role.String()...)
 	}
-	b = appendEscaped(append(b, ' '), l.What)
-	return appendEscaped(append(b, " in "...), l.Where)
+	b = units.AppendEscaped(append(b, ' '), l.What)
+	return units.AppendEscaped(append(b, " in "...), l.Where)
 }

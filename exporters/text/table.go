@@ -2,7 +2,10 @@
 
 package text
 
-import "sonde/agent/model"
+import (
+	"sonde/agent/model"
+	"sonde/agent/units"
+)
 
 // column is a column of the table. The last one has no width: it takes what is left of the line.
 type column uint8
@@ -169,23 +172,23 @@ func (w *Writer) appendCell(b []byte, r *row, c column) []byte {
 		b = w.appendTime(b, r.at)
 		return b[:len(b)-3] // milliseconds: the width is dear
 	case columnRole:
-		return appendEscaped(b, r.role)
+		return units.AppendEscaped(b, r.role)
 	case columnProcess:
 		return r.appendActor(b)
 	case columnClient:
-		return appendAddr(b, r.client)
+		return units.AppendAddr(b, r.client)
 	case columnServer:
-		return appendAddr(b, r.server)
+		return units.AppendAddr(b, r.server)
 	case columnProtocol:
-		return appendEscaped(b, r.protocol)
+		return units.AppendEscaped(b, r.protocol)
 	case columnResult:
 		return r.appendResult(b)
 	case columnDuration:
-		return appendDuration(b, r.duration, 3)
+		return units.AppendDuration(b, r.duration, 3)
 	case columnSent:
-		return appendSize(b, r.sent)
+		return units.AppendSize(b, r.sent)
 	case columnReceived:
-		return appendSize(b, r.received)
+		return units.AppendSize(b, r.received)
 	}
 	return r.appendDetail(b)
 }

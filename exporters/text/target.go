@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sonde/agent/model"
+	"sonde/agent/units"
 	"sonde/exporters/semconv"
 )
 
@@ -17,7 +18,7 @@ const maxWords = 120
 func appendTarget(b []byte, r *model.Request) []byte {
 	switch {
 	case r.RPC != nil:
-		return appendEscaped(b, r.RPC.Method)
+		return units.AppendEscaped(b, r.RPC.Method)
 	case r.HTTP != nil:
 		return appendPair(b, r.HTTP.Method, r.HTTP.Path)
 	case r.DNS != nil:
@@ -27,15 +28,15 @@ func appendTarget(b []byte, r *model.Request) []byte {
 	case r.Messaging != nil:
 		return appendMessaging(b, r.Messaging)
 	case r.WebSocket != nil:
-		return appendEscaped(b, r.WebSocket.Path)
+		return units.AppendEscaped(b, r.WebSocket.Path)
 	case r.TLS != nil:
-		return appendEscaped(b, r.TLS.ServerName)
+		return units.AppendEscaped(b, r.TLS.ServerName)
 	}
 	return append(b, '-')
 }
 
 func appendPair(b []byte, first, second string) []byte {
-	return appendEscaped(append(appendEscaped(b, first), ' '), second)
+	return units.AppendEscaped(append(units.AppendEscaped(b, first), ' '), second)
 }
 
 func appendCommand(b []byte, d *model.DB) []byte {
@@ -45,21 +46,21 @@ func appendCommand(b []byte, d *model.DB) []byte {
 	case d.Operation != "" && d.Collection != "":
 		return appendPair(b, d.Operation, d.Collection)
 	case d.Operation != "":
-		return appendEscaped(b, d.Operation)
+		return units.AppendEscaped(b, d.Operation)
 	}
-	return appendEscaped(b, d.Command)
+	return units.AppendEscaped(b, d.Command)
 }
 
 func appendMessaging(b []byte, d *model.Messaging) []byte {
-	b = appendEscaped(b, d.API)
+	b = units.AppendEscaped(b, d.API)
 	if d.Destination == "" && d.RoutingKey == "" {
 		return b
 	}
 	if d.Destination != "" {
-		b = appendEscaped(append(b, ' '), d.Destination)
+		b = units.AppendEscaped(append(b, ' '), d.Destination)
 	}
 	if d.RoutingKey != "" {
-		b = appendEscaped(append(b, ' '), d.RoutingKey)
+		b = units.AppendEscaped(append(b, ' '), d.RoutingKey)
 	}
 	if d.Partition >= 0 {
 		b = strconv.AppendInt(append(b, '['), int64(d.Partition), 10)
@@ -75,7 +76,7 @@ func appendWords(b []byte, s string) []byte {
 		if len(b) > from {
 			b = append(b, ' ')
 		}
-		b = appendEscaped(b, word[:min(len(word), maxWords)])
+		b = units.AppendEscaped(b, word[:min(len(word), maxWords)])
 		if len(b)-from > maxWords {
 			return append(b[:from+maxWords], "..."...)
 		}
@@ -91,7 +92,7 @@ func appendStatus(b []byte, r *model.Request) []byte {
 	if httpStatus(r) {
 		return strconv.AppendInt(b, int64(r.HTTP.Status), 10)
 	}
-	return appendEscaped(b, statusWord(r))
+	return units.AppendEscaped(b, statusWord(r))
 }
 
 func httpStatus(r *model.Request) bool { return r.RPC == nil && r.HTTP != nil && r.HTTP.Status != 0 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sonde/agent/model"
+	"sonde/agent/units"
 )
 
 // bufferBytes is what is collected before a write: many lines per system call, few enough to wait for.
@@ -96,7 +97,7 @@ func (w *Writer) endLine(b []byte) {
 }
 
 func (w *Writer) appendTime(b []byte, t time.Duration) []byte {
-	return appendClock(b, w.now.Wall(t).In(w.location))
+	return units.AppendClock(b, w.now.Wall(t).In(w.location))
 }
 
 // Flush writes what is buffered. Call it whenever events pause, so that nobody waits for a line that is there.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package text
+package units
 
 import (
 	"testing"
@@ -12,7 +12,7 @@ func TestSizesAreReadable(t *testing.T) {
 		0: "0B", 82: "82B", 999: "999B", 1000: "1.0kB", 1234: "1.2kB", 999_949: "999.9kB", 999_999: "999.9kB",
 		1_000_000: "1.0MB", 200_000_000: "200.0MB", 3_400_000_000: "3.4GB", 1 << 63: "9.2EB", 1<<64 - 1: "18.4EB",
 	} {
-		if got := string(appendSize(nil, n)); got != want {
+		if got := string(AppendSize(nil, n)); got != want {
 			t.Errorf("%d: got %s, want %s", n, got, want)
 		}
 	}
@@ -24,7 +24,7 @@ func TestDurationsAreReadable(t *testing.T) {
 		digits int
 		want   string
 	}{
-		{unknown, 3, "-"},
+		{-1, 3, "-"},
 		{0, 3, "0ns"},
 		{999, 3, "999ns"},
 		{120 * time.Microsecond, 1, "120us"},
@@ -41,7 +41,7 @@ func TestDurationsAreReadable(t *testing.T) {
 		{62 * time.Minute, 3, "1h02m"},
 		{1000 * time.Hour, 1, "1000h00m"},
 	} {
-		if got := string(appendDuration(nil, tt.d, tt.digits)); got != tt.want {
+		if got := string(AppendDuration(nil, tt.d, tt.digits)); got != tt.want {
 			t.Errorf("%d ns: got %s, want %s", tt.d, got, tt.want)
 		}
 	}
@@ -53,7 +53,7 @@ func TestClockHasSixDigitsOfASecond(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := string(appendClock(nil, at.Add(999))); got != want {
+		if got := string(AppendClock(nil, at.Add(999))); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
@@ -64,13 +64,13 @@ func FuzzEscaped(f *testing.F) {
 	f.Add("/path", `/path\x20`)
 	f.Add("\x1b[2J", "")
 	f.Fuzz(func(t *testing.T, a, b string) {
-		escaped := string(appendEscaped(nil, a))
+		escaped := string(AppendEscaped(nil, a))
 		for i := range len(escaped) {
 			if escaped[i] <= ' ' || escaped[i] > '~' {
 				t.Fatalf("%q leaves %q", a, escaped)
 			}
 		}
-		if a != "-" && b != "-" && (escaped == string(appendEscaped(nil, b))) != (a == b) {
+		if a != "-" && b != "-" && (escaped == string(AppendEscaped(nil, b))) != (a == b) {
 			t.Fatalf("%q and %q read the same: %s", a, b, escaped)
 		}
 	})

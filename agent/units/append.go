@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package text
+// Package units writes quantities and names for people, one field each: durations, sizes, addresses, processes.
+//
+// Every output for people uses it, so that the same thing reads the same in a line, a table and a screen. It knows no layout
+// and no colour. Called by exporters/text, agent/store and tui. Safe for concurrent use.
+package units
 
 import (
 	"net/netip"
@@ -12,9 +16,9 @@ import (
 
 const hexDigits = "0123456789abcdef"
 
-// appendEscaped adds text from the wire as printable ASCII without spaces, so that it stays one field of its line. The
+// AppendEscaped adds text from the wire as printable ASCII without spaces, so that it stays one field of its line. The
 // empty string and what is unknown become "-".
-func appendEscaped(b []byte, s string) []byte {
+func AppendEscaped(b []byte, s string) []byte {
 	if s == "" {
 		return append(b, '-')
 	}
@@ -31,8 +35,8 @@ func appendEscaped(b []byte, s string) []byte {
 	return append(b, s[clean:]...)
 }
 
-// appendClock adds the time of day with six digits of a second.
-func appendClock(b []byte, t time.Time) []byte {
+// AppendClock adds the time of day with six digits of a second.
+func AppendClock(b []byte, t time.Time) []byte {
 	hour, minute, second := t.Clock()
 	b = appendPadded(b, hour, 2)
 	b = appendPadded(append(b, ':'), minute, 2)
@@ -53,12 +57,12 @@ func appendPadded(b []byte, n, digits int) []byte {
 	return strconv.AppendInt(b, int64(n), 10)
 }
 
-// appendProcess adds "nginx[123]".
-func appendProcess(b []byte, p *model.Process) []byte {
+// AppendProcess adds "nginx[123]".
+func AppendProcess(b []byte, p *model.Process) []byte {
 	if p == nil {
 		return append(b, '-')
 	}
-	b = appendEscaped(b, p.Name)
+	b = AppendEscaped(b, p.Name)
 	if p.PID == 0 {
 		return b
 	}
@@ -66,21 +70,21 @@ func appendProcess(b []byte, p *model.Process) []byte {
 	return append(b, ']')
 }
 
-// appendAddr adds "127.0.0.1:80", or the address alone for protocols without ports.
-func appendAddr(b []byte, a netip.AddrPort) []byte {
+// AppendAddr adds "127.0.0.1:80", or the address alone for protocols without ports.
+func AppendAddr(b []byte, a netip.AddrPort) []byte {
 	switch {
 	case !a.IsValid():
 		return append(b, '-')
 	case a.Addr().Zone() != "": // a zone is the name of an interface and may hold anything
-		return appendEscaped(b, a.String())
+		return AppendEscaped(b, a.String())
 	case a.Port() == 0:
 		return a.Addr().AppendTo(b)
 	}
 	return a.AppendTo(b)
 }
 
-// appendSize adds bytes in decimal units, one digit behind the point: "82B", "1.2kB".
-func appendSize(b []byte, n uint64) []byte {
+// AppendSize adds bytes in decimal units, one digit behind the point: "82B", "1.2kB".
+func AppendSize(b []byte, n uint64) []byte {
 	if n < 1000 {
 		return append(strconv.AppendUint(b, n, 10), 'B')
 	}
@@ -96,9 +100,9 @@ func appendSize(b []byte, n uint64) []byte {
 	return append(b, '.', byte('0'+tenths%10), prefixes[prefix], 'B')
 }
 
-// appendDuration adds d with the given digits behind the point where its unit is milliseconds or seconds: "123ns",
+// AppendDuration adds d with the given digits behind the point where its unit is milliseconds or seconds: "123ns",
 // "120us", "1.234ms", "1.2s", "2m03s", "1h02m". A negative one is unknown and becomes "-".
-func appendDuration(b []byte, d time.Duration, digits int) []byte {
+func AppendDuration(b []byte, d time.Duration, digits int) []byte {
 	switch {
 	case d < 0:
 		return append(b, '-')
