@@ -58,6 +58,8 @@ var importRules = []importRule{
 	{"exporters/otlp", []string{"agent/model", "exporters/semconv", "exporters/batch"}},   // one queue of spans
 	{"exporters/jaeger", []string{"agent/model", "exporters/semconv", "exporters/batch"}}, // for both
 	{"tui/...", []string{"agent/filter", "agent/units", "agent/view", "tui/..."}},
+	{"tui/render", []string{"agent/units"}},
+	{"tui/page", []string{"agent/units", "agent/view", "tui/render"}},
 	{"cmd/sonde", []string{"agent/...", "cmd/...", "exporters/...", "probes/...", "tui/..."}},
 	{"deploy/grafana", nil},
 	{"deploy/prometheus", []string{"agent/model", "exporters/semconv"}}, // tests alone: rules ask for metrics that exist
