@@ -31,6 +31,7 @@ var importRules = []importRule{
 	{"agent/stream", nil},
 	{"agent/units", []string{"agent/model"}},
 	{"agent/view", nil},
+	{"agent/latency", nil},
 	{"agent/filter", []string{"agent/model"}},
 	{"agent/protocol/...", []string{"agent/model", "agent/protocol"}},
 	{"agent/protocol/postgresql", []string{"agent/model", "agent/protocol", "agent/protocol/sql"}},
@@ -47,13 +48,14 @@ var importRules = []importRule{
 	{"agent/trace/...", []string{"agent/model", "agent/protocol", "agent/trace/..."}},
 	{"agent/route", []string{"agent/model"}},
 	{"agent/aggregate", []string{"agent/model"}},
-	{"agent/store", []string{"agent/model", "agent/filter", "agent/units", "agent/view"}},
+	{"agent/store", []string{"agent/model", "agent/filter", "agent/latency", "agent/units", "agent/view"}},
 	{"agent/pipeline", []string{
 		"agent/model", "agent/source", "agent/conn", "agent/identity/...", "agent/aggregate", "agent/store",
 	}},
 
 	{"exporters/...", []string{"agent/model", "exporters/semconv"}},
 	{"exporters/text", []string{"agent/model", "agent/units", "exporters/semconv"}},
+	{"exporters/summary", []string{"agent/latency", "agent/model", "agent/units", "exporters/semconv"}},
 	{"exporters/socket", []string{"agent/view"}}, // what viewers ask and get, and nothing else
 	{"exporters/otlp", []string{"agent/model", "exporters/semconv", "exporters/batch"}},   // one queue of spans
 	{"exporters/jaeger", []string{"agent/model", "exporters/semconv", "exporters/batch"}}, // for both
