@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"runtime/debug"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -85,7 +84,7 @@ func (f *runFlags) run(ctx context.Context, e env) error {
 		return err
 	}
 	now := &clock{}
-	self := &selfSource{lost: map[model.Role]uint64{}, drops: map[string]uint64{}}
+	self := newSelfSource()
 	agg := aggregate.New(f.export.aggregate(), self)
 	out, err := f.export.open(e, agg, now.now, f.log)
 	if err != nil {
@@ -98,7 +97,7 @@ func (f *runFlags) run(ctx context.Context, e env) error {
 		exporter.SetReady(true)
 		f.log.Info("ready", "state", readiness(k), "metrics", metricsURL(ln), "spans", out.String())
 	}
-	k, err = f.capture.start(options, &metricsSink{Aggregator: agg, self: self}, selfExportSink{exporting}, out.tail)
+	k, err = f.capture.start(options, metricsSink{agg}, seen{self}, selfExportSink{exporting}, out.tail)
 	if err != nil {
 		return errors.Join(err, closeListener(ln), out.close())
 	}
@@ -187,28 +186,8 @@ func (s selfExportSink) Flow(*model.Flow, model.FlowDelta) {}
 // Lost implements pipeline.Sink.
 func (s selfExportSink) Lost(*model.Loss) {}
 
-// metricsSink feeds the aggregator, and keeps the counts that are the agent's own.
-type metricsSink struct {
-	*aggregate.Aggregator
-	self *selfSource
-}
+// metricsSink feeds the aggregator, which learns of losses from selfSource.
+type metricsSink struct{ *aggregate.Aggregator }
 
-// Tick implements pipeline.Ticker.
-func (s *metricsSink) Tick(now time.Duration) {
-	s.Aggregator.Tick(now)
-	s.self.tick()
-}
-
-func (s *metricsSink) Lost(l *model.Loss) {
-	s.self.mu.Lock()
-	defer s.self.mu.Unlock()
-	if l.What == "requests" {
-		s.self.lost[l.Role] += l.Count
-	}
-}
-
-func (s *metricsSink) Drops(reason string, packets uint64) {
-	s.self.mu.Lock()
-	defer s.self.mu.Unlock()
-	s.self.drops[reason] += packets
-}
+// Lost implements pipeline.Sink.
+func (metricsSink) Lost(*model.Loss) {}

@@ -31,8 +31,50 @@ type selfSource struct {
 	exporting *selfexport.Detector
 	lost      map[model.Role]uint64
 	drops     map[string]uint64
+
+	meter   meter
+	viewers func() int // that are attached now, nil where none can
 }
 
+func newSelfSource() *selfSource {
+	return &selfSource{lost: map[model.Role]uint64{}, drops: map[string]uint64{}}
+}
+
+// seen is selfSource as a sink: it counts what only sinks are told.
+type seen struct{ *selfSource }
+
+// Request implements pipeline.Sink.
+func (s seen) Request(*model.Request) {}
+
+// Flow implements pipeline.Sink.
+func (s seen) Flow(*model.Flow, model.FlowDelta) {}
+
+// Lost implements pipeline.Sink.
+func (s seen) Lost(l *model.Loss) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.What == "requests" {
+		s.lost[l.Role] += l.Count
+	}
+}
+
+// Drops implements pipeline.Dropper.
+func (s seen) Drops(reason string, packets uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drops[reason] += packets
+}
+
+// Tick implements pipeline.Ticker: it takes the counts that only the pipeline's goroutine may read.
+func (s seen) Tick(time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tracer != nil {
+		s.traced = s.tracer.Stats()
+	}
+}
+
+// attach says what there is to tell of. All but k may be nil: what does not exist is not told.
 func (s *selfSource) attach(k *capture, out *outputs, tracer *trace.Tracer, exporting *selfexport.Detector) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,22 +98,19 @@ func (s *selfSource) Self() aggregate.Self {
 	if s.k != nil {
 		s.kernel(&self)
 		s.pipeline(&self)
+		s.causes(&self)
+	}
+	s.process(&self)
+	if s.out != nil {
 		s.exporters(&self)
+	}
+	if s.exporting != nil {
 		own := s.exporting.Counts()
 		self.SelfExport = []aggregate.SignalCount{
 			{Signal: "traces", Processes: uint64(own.Traces)}, {Signal: "metrics", Processes: uint64(own.Metrics)},
 		}
 	}
 	return self
-}
-
-// tick takes the counts that only the pipeline's goroutine may read.
-func (s *selfSource) tick() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.tracer != nil {
-		s.traced = s.tracer.Stats()
-	}
 }
 
 func (s *selfSource) exporters(self *aggregate.Self) {
@@ -89,18 +128,22 @@ func (s *selfSource) exporters(self *aggregate.Self) {
 		self.Queues = append(self.Queues, q)
 		self.MemoryBytes[q.Name] = uint64(st.QueuedBytes)
 	}
-	if s.tracer != nil {
-		self.Unresolved = map[string]uint64{
-			"ambiguous": s.traced.Ambiguous, "unproven": s.traced.Unproven, "shared": s.traced.Shared,
-			"late": s.traced.Late, "full": s.traced.Full, "expired": s.traced.Expired,
-		}
-	}
 	if m := s.out.metrics; m != nil {
 		st := m.Stats()
 		self.Exporters = append(self.Exporters, aggregate.Exporter{Type: m.Type(), Exported: st.Points, Failed: st.Dropped()})
 	}
 	if t := s.out.tail.Counts(); t.Traces > 0 || t.Bytes > 0 {
 		self.MemoryBytes["spans_tail"] = uint64(t.Bytes)
+	}
+}
+
+func (s *selfSource) causes(self *aggregate.Self) {
+	if s.tracer == nil {
+		return
+	}
+	self.Unresolved = map[string]uint64{
+		"ambiguous": s.traced.Ambiguous, "unproven": s.traced.Unproven, "shared": s.traced.Shared,
+		"late": s.traced.Late, "full": s.traced.Full, "expired": s.traced.Expired,
 	}
 }
 
@@ -138,6 +181,10 @@ func (s *selfSource) pipeline(self *aggregate.Self) {
 	}
 	self.Parsed = aggregate.Bytes{Transmitted: st.BytesAccounted[0], Received: st.BytesAccounted[1]}
 	self.Acked = aggregate.Bytes{Transmitted: st.BytesAcked[0], Received: st.BytesAcked[1]}
+}
+
+// process tells what the agent's own process takes.
+func (s *selfSource) process(self *aggregate.Self) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	self.MemoryBytes["heap"] = m.HeapInuse
