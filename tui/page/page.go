@@ -43,8 +43,12 @@ type Page struct {
 	Enter func(s *view.Snapshot, row int, within view.Scope) (to view.Page, scope view.Scope, ok bool)
 	// Crumb names what the page was entered for: "checkout > GET /orders/{id}". "" at the top.
 	Crumb func(within view.Scope) string
-	// Empty says what may be the reason that there are no rows, and what to do.
+	// Empty says what may be the reason that there are no rows, and what to do: lines of up to 96 cells with \n between them.
 	Empty func(s *view.Snapshot) string
+
+	// Arrange, where set, puts the rows of a new snapshot into the order that they are shown in. It is called once, before the
+	// other functions get the snapshot, by whoever owns it then.
+	Arrange func(s *view.Snapshot)
 }
 
 // All lists the pages, those with a key first and in the order of the menu.
@@ -60,4 +64,4 @@ func Of(v view.Page) *Page {
 	return nil
 }
 
-var pages []*Page
+var pages = []*Page{servicesPage, requestsPage}
