@@ -3,29 +3,45 @@
 package filter
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"sonde/agent/model"
 )
 
 // Terms is one side of a filter. An empty slice says nothing.
 type Terms struct {
-	Protocols    []string       // of the application ("http") or the transport ("tcp", "udp", "icmp", ...)
-	Ports        []uint16       // of either end
-	IPs          []netip.Prefix // that contain either end; ParseIP makes one of a bare address
-	PIDs         []uint32       // of the observed end, in the root PID namespace
-	Processes    []string       // names of either known end: * is any run of characters, ? is one
-	HTTPStatuses []string       // "404", "5+" or "40+" for all that begin so, "400-499"
-	HTTPMethods  []string       // in any case
-	HTTPPaths    []string       // RE2 expressions that match anywhere in the path; the query is no part of it
-	Types        []string       // "request", "flow", "lost"
-	Roles        []string       // "client", "server", "wire"
-	Outcomes     []string       // of requests: "ok", "error", "incomplete"
+	Protocols []string // of the application ("http") or the transport ("tcp", "udp", "icmp", ...)
+
+	// Of either end, of the client (From), of the server (To).
+	Ports, FromPorts, ToPorts             []uint16
+	IPs, FromIPs, ToIPs                   []netip.Prefix // that contain the address; ParseIP makes one of a bare address
+	Processes, FromProcesses, ToProcesses []string       // names: * is any run of characters, ? is one
+	Services, FromServices, ToServices    []string       // the same of services
+
+	PIDs         []uint32        // of the observed end, in the root PID namespace
+	Containers   []string        // identifiers of either known end, or their beginnings, in any case
+	HTTPStatuses []string        // "404", "5+" or "40+" for all that begin so, "400-499"
+	HTTPMethods  []string        // in any case
+	HTTPPaths    []string        // RE2 expressions that match anywhere in the path; the query is no part of it
+	DNSNames     []string        // that are looked up, with * and ?, in any case
+	TraceIDs     []string        // of requests, 32 hex digits
+	MinDurations []time.Duration // of requests; the shortest decides
+	Types        []string        // "request", "flow", "lost"
+	Roles        []string        // "client", "server", "wire"
+	Outcomes     []string        // of requests: "ok", "error", "incomplete"
+
+	// Texts are looked for in what the event says, letters of ASCII in any case: names of processes, services, units and
+	// containers of both ends, addresses, protocol, HTTP method, path, route and host, RPC method, summary, operation, collection
+	// and namespace of a database command, destination, DNS name, TLS server name, status and error. Unlike the values of other
+	// kinds, all of Config.Allow must be found; any of Config.Deny excludes.
+	Texts []string
 }
 
 // Config is a filter as it is written down. The zero value lets everything pass.
@@ -43,45 +59,6 @@ func (c Config) Validate() error {
 	return err
 }
 
-// kind is what a term looks at.
-type kind uint8
-
-const (
-	kindProtocol kind = iota
-	kindPort
-	kindIP
-	kindPID
-	kindProcess
-	kindHTTPStatus
-	kindHTTPMethod
-	kindHTTPPath
-	kindType
-	kindRole
-	kindOutcome
-	kindCount
-)
-
-// flags is the one list of filter flags. What Accepts says is also what an error says.
-var flags = [kindCount]Flag{
-	kindProtocol:   {"protocol", protocolNames(), "application or transport protocol"},
-	kindPort:       {"port", "1 to 65535", "port of either end"},
-	kindIP:         {"ip", "an address (10.0.0.7, fd00::7) or a prefix (10.0.0.0/8)", "address of either end"},
-	kindPID:        {"pid", "1 to 4294967295", "process whose socket is observed"},
-	kindProcess:    {"process", "a process name, with * and ? (nginx, postgres*)", "process name of either end"},
-	kindHTTPStatus: {"http-status", "404, 5+ for all that begin with 5, 40+, or a range 400-499", "HTTP status"},
-	kindHTTPMethod: {"http-method", "a method (GET, post)", "HTTP method, in any case"},
-	kindHTTPPath:   {"http-path", "a regular expression (RE2)", "HTTP path without query"},
-	kindType:       {"type", typeNames, "kind of event"},
-	kindRole:       {"role", roleNames, "end that was observed"},
-	kindOutcome:    {"outcome", outcomeNames, "outcome of a request"},
-}
-
-const (
-	typeNames    = "request, flow, lost"
-	roleNames    = "client, server, wire"
-	outcomeNames = "ok, error, incomplete"
-)
-
 // reject is the error for a value of a flag.
 func reject(k kind, value any) error {
 	return fmt.Errorf("--%s %q: accepted are %s", flags[k].Name, fmt.Sprint(value), flags[k].Accepts)
@@ -98,6 +75,7 @@ func Compile(c Config) (*Filter, error) {
 	if err := allow.conflict(); err != nil {
 		return nil, err
 	}
+	allow.everyText = true
 	return &Filter{allow: allow, deny: deny}, nil
 }
 
@@ -116,27 +94,69 @@ func (t *terms) conflict() error {
 
 func compile(in Terms) (terms, error) {
 	t := terms{
-		ports:   slices.Clone(in.Ports),
-		pids:    slices.Clone(in.PIDs),
-		names:   slices.Clone(in.Processes),
-		methods: slices.Clone(in.HTTPMethods),
+		ports:     [ends][]uint16{slices.Clone(in.Ports), slices.Clone(in.FromPorts), slices.Clone(in.ToPorts)},
+		processes: [ends][]string{slices.Clone(in.Processes), slices.Clone(in.FromProcesses), slices.Clone(in.ToProcesses)},
+		services:  [ends][]string{slices.Clone(in.Services), slices.Clone(in.FromServices), slices.Clone(in.ToServices)},
+		pids:      slices.Clone(in.PIDs),
+		methods:   slices.Clone(in.HTTPMethods),
 	}
-	t.note(kindPort, len(in.Ports))
-	t.note(kindPID, len(in.PIDs))
-	t.note(kindIP, len(in.IPs))
-	t.note(kindProcess, len(in.Processes))
-	t.note(kindHTTPMethod, len(in.HTTPMethods))
-	err := errors.Join(
-		bad(kindPort, in.Ports, func(p uint16) bool { return p != 0 }),
+	for k := range kindCount {
+		if len(flags[k].values(&in)) > 0 {
+			t.kinds |= 1 << k
+		}
+	}
+	var errs []error
+	for end, prefixes := range [ends][]netip.Prefix{in.IPs, in.FromIPs, in.ToIPs} {
+		offset := kind(end)
+		errs = append(errs,
+			bad(kindPort+offset, t.ports[end], func(p uint16) bool { return p != 0 }),
+			bad(kindProcess+offset, t.processes[end], func(s string) bool { return s != "" }),
+			bad(kindService+offset, t.services[end], func(s string) bool { return s != "" }),
+			bad(kindIP+offset, prefixes, netip.Prefix.IsValid),
+		)
+		for _, p := range prefixes {
+			t.prefixes[end] = append(t.prefixes[end], unmapped(p))
+		}
+	}
+	errs = append(errs,
 		bad(kindPID, in.PIDs, func(p uint32) bool { return p != 0 }),
-		bad(kindProcess, in.Processes, func(s string) bool { return s != "" }),
 		bad(kindHTTPMethod, in.HTTPMethods, isMethod),
-		bad(kindIP, in.IPs, netip.Prefix.IsValid),
+		t.compileNames(in), t.compileHTTP(in), t.compileOthers(in),
 	)
-	for _, p := range in.IPs {
-		t.prefixes = append(t.prefixes, unmapped(p))
-	}
-	return t, errors.Join(err, t.compileNames(in), t.compileHTTP(in))
+	return t, errors.Join(errs...)
+}
+
+// compileOthers is for what has a form of its own to compare with.
+func (t *terms) compileOthers(in Terms) error {
+	return errors.Join(
+		bad(kindContainer, in.Containers, func(s string) bool {
+			t.containers = append(t.containers, strings.ToLower(s))
+			return s != ""
+		}),
+		bad(kindDNSName, in.DNSNames, func(s string) bool {
+			if s != "." {
+				s = strings.TrimSuffix(s, ".") // names in the model have no final dot
+			}
+			t.dnsNames = append(t.dnsNames, strings.ToLower(s))
+			return s != ""
+		}),
+		bad(kindTraceID, in.TraceIDs, func(s string) bool {
+			var id model.TraceID
+			n, err := hex.Decode(id[:], []byte(s[:min(len(s), 2*len(id))]))
+			t.traces = append(t.traces, id)
+			return err == nil && n == len(id) && len(s) == 2*len(id) && !id.IsZero()
+		}),
+		bad(kindMinDuration, in.MinDurations, func(d time.Duration) bool {
+			if t.atLeast == 0 || d < t.atLeast {
+				t.atLeast = d
+			}
+			return d > 0
+		}),
+		bad(kindText, in.Texts, func(s string) bool {
+			t.texts = append(t.texts, appendLower(nil, s))
+			return s != ""
+		}),
+	)
 }
 
 // bad joins an error for each value that is not ok.
@@ -152,10 +172,6 @@ func bad[V any](k kind, values []V, ok func(V) bool) error {
 
 // compileNames turns the words of closed lists into bits.
 func (t *terms) compileNames(in Terms) error {
-	t.note(kindProtocol, len(in.Protocols))
-	t.note(kindType, len(in.Types))
-	t.note(kindRole, len(in.Roles))
-	t.note(kindOutcome, len(in.Outcomes))
 	return errors.Join(
 		bad(kindProtocol, in.Protocols, func(s string) bool {
 			application, transport := protocolBits(lower(s))
@@ -170,8 +186,6 @@ func (t *terms) compileNames(in Terms) error {
 }
 
 func (t *terms) compileHTTP(in Terms) error {
-	t.note(kindHTTPStatus, len(in.HTTPStatuses))
-	t.note(kindHTTPPath, len(in.HTTPPaths))
 	err := bad(kindHTTPStatus, in.HTTPStatuses, func(s string) bool {
 		r, ok := parseStatus(strings.TrimSpace(s))
 		t.statuses = append(t.statuses, r)
@@ -250,12 +264,20 @@ func unmapped(p netip.Prefix) netip.Prefix {
 
 // ParseIP reads the value of --ip: an address, which stands for itself alone, or a prefix.
 func ParseIP(s string) (netip.Prefix, error) {
+	p, ok := parsePrefix(s)
+	if !ok {
+		return netip.Prefix{}, reject(kindIP, s)
+	}
+	return p, nil
+}
+
+func parsePrefix(s string) (netip.Prefix, bool) {
 	if addr, err := netip.ParseAddr(s); err == nil && addr.Zone() == "" {
-		return unmapped(netip.PrefixFrom(addr, addr.BitLen())), nil
+		return unmapped(netip.PrefixFrom(addr, addr.BitLen())), true
 	}
 	p, err := netip.ParsePrefix(s)
 	if err != nil {
-		return netip.Prefix{}, reject(kindIP, s)
+		return netip.Prefix{}, false
 	}
-	return unmapped(p.Masked()), nil
+	return unmapped(p.Masked()), true
 }

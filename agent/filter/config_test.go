@@ -7,8 +7,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sonde/agent/model"
+)
+
+const (
+	traceID = "4bf92f3577b34da6a3ce929d0e0e4736"
+	zeroID  = "00000000000000000000000000000000"
 )
 
 func TestErrorsNameTheFlagAndWhatItAccepts(t *testing.T) {
@@ -30,6 +36,18 @@ func TestErrorsNameTheFlagAndWhatItAccepts(t *testing.T) {
 		"--type l7":                        {"--type", "request, flow, lost"},
 		"--role peer":                      {"--role", "client, server"},
 		"--outcome bad":                    {"--outcome", "ok, error, incomplete"},
+		"--to-port http":                   {"--to-port", "http"},
+		"--from-ip a":                      {"--from-ip", "prefix"},
+		"--service ,":                      {"--service", "service name"},
+		"--container ,":                    {"--container", "container id"},
+		"--dns-name ,":                     {"--dns-name", "name"},
+		"--trace-id 7b":                    {"--trace-id", "7b", "32 hex digits"},
+		"--trace-id " + traceID + "0":      {"--trace-id", "32 hex digits"},
+		"--trace-id " + zeroID:             {"--trace-id", "32 hex digits"},
+		"--min-duration 5":                 {"--min-duration", "unit"},
+		"--min-duration -5s":               {"--min-duration", "unit"},
+		"--type flow --min-duration 1s":    {"--min-duration", "--type request"},
+		"--type flow --dns-name a":         {"--dns-name", "--type request"},
 		"--process ,":                      {"--process", "name"},
 		"--colour red":                     {"--colour"},
 		"--not":                            {"--not"},
@@ -61,6 +79,10 @@ func TestConfigIsCheckedWithoutArguments(t *testing.T) {
 		"empty process":  {Processes: []string{""}},
 		"empty method":   {HTTPMethods: []string{""}},
 		"empty status":   {HTTPStatuses: []string{""}},
+		"empty service":  {ToServices: []string{""}},
+		"empty text":     {Texts: []string{""}},
+		"no duration":    {MinDurations: []time.Duration{0}},
+		"empty trace":    {TraceIDs: []string{""}},
 	} {
 		if (Config{Allow: c}).Validate() == nil || (Config{Deny: c}).Validate() == nil {
 			t.Errorf("%s is accepted", name)
@@ -72,10 +94,12 @@ func TestEveryFlagCanBeSetAndReversed(t *testing.T) {
 	example := map[string]string{
 		"protocol": "http", "port": "80", "ip": "::1", "pid": "1", "process": "a", "http-status": "200",
 		"http-method": "GET", "http-path": "/", "type": "request", "role": "client", "outcome": "ok",
+		"from-port": "80", "to-port": "80", "from-ip": "::1", "to-ip": "::1", "from-process": "a", "to-process": "a", "service": "a",
+		"from-service": "a", "to-service": "a", "container": "3f", "dns-name": "a", "trace-id": traceID, "min-duration": "1s", "text": "a",
 	}
 	for i, f := range Flags() {
 		allow, deny := compiled(t, "--"+f.Name+" "+example[f.Name]), compiled(t, "--not --"+f.Name+" "+example[f.Name])
-		if want := uint16(1) << i; allow.allow.kinds != want || deny.deny.kinds != want || deny.allow.kinds != 0 {
+		if want := uint32(1) << i; allow.allow.kinds != want || deny.deny.kinds != want || deny.allow.kinds != 0 {
 			t.Errorf("--%s sets %b and %b, want %b", f.Name, allow.allow.kinds, deny.deny.kinds, want)
 		}
 		if f.Accepts == "" || f.Usage == "" {
@@ -125,6 +149,15 @@ func TestKernelScope(t *testing.T) {
 		{"ports and pids", "--port 80,443 --pid 7", Scope{Requests: true, Flows: true, Ports: []uint16{80, 443}, PIDs: []uint32{7}}},
 		{"denied", "--not --port 22 --not --pid 7", Scope{Requests: true, Flows: true, NotPorts: []uint16{22}, NotPIDs: []uint32{7}}},
 		{"names are for user space", "--process nginx --ip ::1 --role client", Scope{Requests: true, Flows: true}},
+		{"port of the server", "--to-port 80", Scope{Requests: true, Flows: true, Ports: []uint16{80}}},
+		{"port of the client", "--from-port 80", Scope{Requests: true, Flows: true, Ports: []uint16{80}}},
+		{"ports of each end", "--from-port 4000 --to-port 80", Scope{Requests: true, Flows: true, Ports: []uint16{80}}},
+		{"port of either and of one end", "--to-port 80 --port 4000", Scope{Requests: true, Flows: true, Ports: []uint16{4000}}},
+		{"denied at one end", "--not --to-port 80 --not --from-port 80", Scope{Requests: true, Flows: true}},
+		{"text and names", "--text shop --service cart --container 3f --to-ip ::1", Scope{Requests: true, Flows: true}},
+		{"traces", "--trace-id " + traceID, Scope{Requests: true}},
+		{"slow", "--min-duration 1s", Scope{Requests: true}},
+		{"names that are looked up", "--dns-name *.example", Scope{Requests: true}},
 		{"flows alone", "--type flow", Scope{Flows: true}},
 		{"losses alone", "--type lost", Scope{}},
 		{"no flows", "--not --type flow", Scope{Requests: true}},
@@ -163,7 +196,8 @@ func (s Scope) keeps(event bool, role model.Role, client, server *model.Endpoint
 
 func TestKernelKeepsWhatUserSpaceWants(t *testing.T) {
 	var lines []string
-	terms := []string{"--port 8080", "--port 22", "--pid 100", "--pid 200", "--type flow", "--type request", "--process nginx", "--outcome ok"}
+	terms := []string{"--port 8080", "--port 22", "--pid 100", "--pid 200", "--type flow", "--type request", "--process nginx", "--outcome ok",
+		"--to-port 8080", "--from-port 40000", "--to-port 40000", "--text 8080", "--service nginx"}
 	for _, a := range terms {
 		for _, b := range terms {
 			lines = append(lines, a, "--not "+a, a+" "+b, a+" --not "+b, "--not "+a+" --not "+b)

@@ -5,19 +5,21 @@ package filter
 import (
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 )
 
-// Flag describes a filter flag for help texts.
-type Flag struct {
-	Name    string // without the dashes
-	Accepts string // what values are understood
-	Usage   string // what is looked at
-}
-
 // Flags lists the flags that Arguments.Set takes, in the order to show them. "not" is not among them: it has no value.
-func Flags() []Flag { return append([]Flag(nil), flags[:]...) }
+func Flags() []Flag {
+	out := make([]Flag, 0, kindCount)
+	for k := range kindCount {
+		f := flags[k].Flag
+		if f.Like == "" {
+			f.Like = f.Name
+		}
+		out = append(out, f)
+	}
+	return out
+}
 
 // Arguments collects filter flags in the order of the command line, on which --not depends. The zero value is ready.
 // It is for one goroutine.
@@ -35,28 +37,19 @@ func (a *Arguments) Not() error {
 	return nil
 }
 
-// Set adds a value of the named flag. Several values may be given with commas between them, except to http-path, where
-// a comma belongs to the expression. What cannot be converted is refused here, the rest by Compile.
+// Set adds a value of the named flag. Several values may be given with commas between them, except to http-path and text, where
+// a comma belongs to the value. What cannot be converted is refused here, the rest by Compile.
 func (a *Arguments) Set(name, value string) error {
 	side := &a.config.Allow
 	if a.not {
 		side = &a.config.Deny
 	}
 	a.not = false
-	for k := range kindCount {
-		if flags[k].Name != name {
-			continue
-		}
-		if k == kindHTTPPath {
-			return side.set(k, value)
-		}
-		var errs []error
-		for one := range strings.SplitSeq(value, ",") {
-			errs = append(errs, side.set(k, strings.TrimSpace(one)))
-		}
-		return errors.Join(errs...)
+	k, ok := kindOf(name)
+	if !ok {
+		return fmt.Errorf("--%s is no filter", name)
 	}
-	return fmt.Errorf("--%s is no filter", name)
+	return side.set(k, value)
 }
 
 // Config returns what was collected. A --not that no filter follows is an error.
@@ -67,38 +60,21 @@ func (a *Arguments) Config() (Config, error) {
 	return a.config, nil
 }
 
+// set adds the values that are written in one argument.
 func (t *Terms) set(k kind, value string) error {
-	switch k {
-	case kindPort:
-		n, err := strconv.ParseUint(value, 10, 16)
-		if err != nil || n == 0 {
-			return reject(k, value)
-		}
-		t.Ports = append(t.Ports, uint16(n))
-	case kindPID:
-		n, err := strconv.ParseUint(value, 10, 32)
-		if err != nil || n == 0 {
-			return reject(k, value)
-		}
-		t.PIDs = append(t.PIDs, uint32(n))
-	case kindIP:
-		p, err := ParseIP(value)
-		if err != nil {
-			return err
-		}
-		t.IPs = append(t.IPs, p)
-	default:
-		words := t.words(k)
-		*words = append(*words, value)
+	if flags[k].whole {
+		return t.add(k, value)
 	}
-	return nil
+	var errs []error
+	for one := range strings.SplitSeq(value, ",") {
+		errs = append(errs, t.add(k, strings.TrimSpace(one)))
+	}
+	return errors.Join(errs...)
 }
 
-// words returns the slice of a kind that is kept as it was written.
-func (t *Terms) words(k kind) *[]string {
-	return map[kind]*[]string{
-		kindProtocol: &t.Protocols, kindProcess: &t.Processes, kindHTTPStatus: &t.HTTPStatuses,
-		kindHTTPMethod: &t.HTTPMethods, kindHTTPPath: &t.HTTPPaths, kindType: &t.Types, kindRole: &t.Roles,
-		kindOutcome: &t.Outcomes,
-	}[k]
+func (t *Terms) add(k kind, value string) error {
+	if !flags[k].add(t, value) {
+		return reject(k, value)
+	}
+	return nil
 }

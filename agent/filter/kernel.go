@@ -10,7 +10,7 @@ type Scope struct {
 	// Requests and Flows are false when none can pass. Payload is needed for requests, and to name Flow.Protocol.
 	Requests, Flows bool
 
-	// Ports: at least one end must have one of them. NotPorts: no end may have any.
+	// Ports: at least one end must have one of them; where --to-port or --from-port asks for it, either end. NotPorts: no end may have any.
 	Ports, NotPorts []uint16
 
 	// PIDs are the owners of the sockets to keep, NotPIDs those to leave out. They hold for sockets whose owner the
@@ -27,9 +27,20 @@ func (f *Filter) Kernel() Scope {
 	return Scope{
 		Requests: f.wants(typeRequest),
 		Flows:    f.wants(typeFlow) && f.allow.kinds&onlyRequests == 0,
-		Ports:    slices.Clone(f.allow.ports),
-		NotPorts: slices.Clone(f.deny.ports),
+		Ports:    f.kernelPorts(),
+		NotPorts: slices.Clone(f.deny.ports[endEither]), // a port that is denied to one end may be the other's
 		PIDs:     slices.Clone(f.allow.pids),
 		NotPIDs:  slices.Clone(f.deny.pids),
 	}
+}
+
+// kernelPorts: the kernel looks at both ends and takes one list, so it gets one of those that must match. The ports of servers
+// are fewer than those of clients.
+func (f *Filter) kernelPorts() []uint16 {
+	for _, end := range []int{endEither, endServer, endClient} {
+		if len(f.allow.ports[end]) > 0 {
+			return slices.Clone(f.allow.ports[end])
+		}
+	}
+	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"sonde/agent/model"
 )
@@ -76,6 +77,24 @@ func compileLine(line string) (*Filter, error) {
 
 var plain = request(nil)
 
+var (
+	query = request(func(r *model.Request) {
+		r.Protocol, r.HTTP, r.Role, r.Transport = model.ProtocolDNS, nil, model.RoleClient, model.TransportUDP
+		r.DNS = &model.DNS{Name: "Shop.Example", Type: "AAAA", RCode: "NXDOMAIN"}
+	})
+	command = request(func(r *model.Request) {
+		r.Protocol, r.HTTP = model.ProtocolPostgreSQL, nil
+		r.DB = &model.DB{System: "postgresql", Summary: "SELECT cart", Namespace: "shop|public", Status: "42P01"}
+	})
+	contained = request(func(r *model.Request) {
+		r.Server.Process = &model.Process{PID: 300, Name: "node", ServiceName: "shop-cart", ContainerID: "3f4a9c0d21be", Unit: "docker.service"}
+	})
+	traced = request(func(r *model.Request) {
+		r.Span.TraceID = model.TraceID{0x4b, 0xf9, 0x2f, 0x35, 0x77, 0xb3, 0x4d, 0xa6, 0xa3, 0xce, 0x92, 0x9d, 0x0e, 0x0e, 0x47, 0x36}
+	})
+	slow = request(func(r *model.Request) { r.Start, r.End = time.Second, 2*time.Second })
+)
+
 var requestFilters = []struct {
 	name string
 	line string
@@ -110,6 +129,63 @@ var requestFilters = []struct {
 	{"pid on the wire, client", "--pid 100", request(func(r *model.Request) { r.Role = model.RoleWire }), true},
 	{"pid on the wire, server", "--pid 200", request(func(r *model.Request) { r.Role = model.RoleWire }), true},
 	{"pid unknown", "--pid 200", request(func(r *model.Request) { r.Server.Process = nil }), false},
+
+	{"port at the client", "--from-port 40000", plain, true},
+	{"port at the wrong end", "--from-port 8080", plain, false},
+	{"port at the server", "--to-port 8080", plain, true},
+	{"ports of both ends", "--from-port 40000 --to-port 8080", plain, true},
+	{"denied port of the other end", "--not --to-port 40000", plain, true},
+	{"address of the client", "--from-ip 10.0.0.0/16", plain, true},
+	{"address of the server", "--to-ip 10.0.0.0/16", plain, false},
+
+	{"process at the client", "--from-process curl", plain, true},
+	{"process at the wrong end", "--to-process curl", plain, false},
+	{"service", "--service shop-*", contained, true},
+	{"service is not the process", "--service node", contained, false},
+	{"service at the client", "--from-service shop-cart", contained, false},
+	{"service at the server", "--to-service shop-cart", contained, true},
+	{"service at neither known end", "--to-service *", request(func(r *model.Request) { r.Server.Process = nil }), false},
+	{"container by its beginning", "--container 3F4A", contained, true},
+	{"container in full", "--container 3f4a9c0d21be", contained, true},
+	{"more than the container", "--container 3f4a9c0d21beff", contained, false},
+	{"no container", "--container 3f4a", plain, false},
+	{"not denied without a container", "--not --container 3f4a", plain, true},
+
+	{"name in any case", "--dns-name shop.EXAMPLE", query, true},
+	{"name with the final dot", "--dns-name shop.example.", query, true},
+	{"name by pattern", "--dns-name *.example", query, true},
+	{"part of a dns name", "--dns-name example", query, false},
+	{"no query", "--dns-name *", plain, false},
+	{"trace", "--trace-id " + traceID, traced, true},
+	{"trace in capitals", "--trace-id 4BF92F3577B34DA6A3CE929D0E0E4736", traced, true},
+	{"no trace", "--trace-id " + traceID, plain, false},
+	{"slow", "--min-duration 1s", slow, true},
+	{"not slow enough", "--min-duration 1001ms", slow, false},
+	{"the shortest duration decides", "--min-duration 1h,1s", slow, true},
+	{"fast enough", "--not --min-duration 1s", plain, true},
+
+	{"text of a path", "--text API/Users", plain, true},
+	{"text of a process", "--text ngin", plain, true},
+	{"text of an address", "--text 10.1.0.8:80", plain, true},
+	{"text of a status", "--text 200", plain, true},
+	{"text of a protocol", "--text http", plain, true},
+	{"text of a service", "--text shop-c", contained, true},
+	{"text of a unit", "--text docker", contained, true},
+	{"text of a name", "--text shop.ex", query, true},
+	{"text of an answer", "--text nxdomain", query, true},
+	{"text of a summary", "--text cart", command, true},
+	{"text of a namespace", "--text public", command, true},
+	{"text of an error", "--text 42p01", command, true},
+	{"text that is nowhere", "--text redis", plain, false},
+	{"text never spans two fields", "--text nginxnginx", plain, false},
+	{"no text of the query", "--text id=7", plain, false},
+	{"all texts must be there", "--text curl --text nginx", plain, true},
+	{"one text is missing", "--text curl --text redis", plain, false},
+	{"a comma is part of a text", "--text curl,nginx", plain, false},
+	{"denied text", "--not --text nginx", plain, false},
+	{"any denied text excludes", "--not --text redis --not --text nginx", plain, false},
+	{"denied texts that are not there", "--not --text redis --not --text mysql", plain, true},
+	{"wanted and denied text", "--text curl --not --text nginx", plain, false},
 
 	{"process", "--process nginx", plain, true},
 	{"process of the other end", "--process curl", plain, true},
@@ -202,6 +278,16 @@ func TestFlowFilters(t *testing.T) {
 		{"no outcome", "--outcome ok", plain, false},
 		{"not denied by what it lacks", "--not --http-path .* --not --outcome ok", plain, true},
 		{"denied type", "--not --type flow", plain, false},
+		{"text of a state", "--text refused", flow(func(f *model.Flow) { f.State = model.FlowRefused }), true},
+		{"text of an error", "--text econn", flow(func(f *model.Flow) { f.Error = "ECONNREFUSED" }), true},
+		{"text of an address", "--text fd00::8", plain, true},
+		{"text of an interface", "--text eth0", flow(func(f *model.Flow) { f.Interface = "eth0" }), true},
+		{"text of a transport", "--text tcp", plain, true},
+		{"denied text", "--not --text curl", plain, false},
+		{"no duration", "--min-duration 1ns", flow(func(f *model.Flow) { f.End = 1000 }), false},
+		{"no trace", "--trace-id " + traceID, plain, false},
+		{"port at the server", "--to-port 8080", plain, true},
+		{"service of the unknown end", "--to-service *", plain, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := compiled(t, tt.line).Flow(tt.in); got != tt.want {
@@ -272,7 +358,8 @@ func TestGlob(t *testing.T) {
 
 func TestMatchingDoesNotAllocate(t *testing.T) {
 	f := compiled(t, "--protocol http --port 8080 --ip 10.0.0.0/8 --pid 200 --process n* --http-status 2+ "+
-		"--http-method get --http-path ^/api/[a-z]+$ --type request --role server --outcome ok --not --process bash")
+		"--http-method get --http-path ^/api/[a-z]+$ --type request --role server --outcome ok --not --process bash "+
+		"--text USERS --text nginx --not --text redis --to-service nginx --not --dns-name *.x --not --min-duration 1h")
 	r, fl, loss := request(nil), flow(nil), &model.Loss{}
 	if !f.Request(r) {
 		t.Fatal("does not match")
@@ -289,6 +376,15 @@ func TestMatchingDoesNotAllocate(t *testing.T) {
 
 func BenchmarkRequest(b *testing.B) {
 	f := compiled(b, "--protocol http --port 8080 --ip 10.0.0.0/8 --process n* --http-status 2+ --http-method get --not --process bash")
+	r := request(nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		f.Request(r)
+	}
+}
+
+func BenchmarkText(b *testing.B) {
+	f := compiled(b, "--text users --text nginx")
 	r := request(nil)
 	b.ReportAllocs()
 	for b.Loop() {
