@@ -18,7 +18,8 @@ type Table struct {
 
 // Row is a row of a Table.
 type Row struct {
-	Line  int // of the screen
+	Line  int    // of the screen
+	Mark  string // what stands before the first column or in a column of one cell without a title: "!", ">", "" for nothing
 	Cells map[string]string
 }
 
@@ -45,7 +46,7 @@ func (t *Table) Column(title string) []string {
 // to the first line that is blank or begins with a line of a box. Titles of one word need no mention; those of more do.
 //
 // A terminal has no columns, so they are guessed, as an eye does: the cells of neighbours are parted by a lane between their
-// titles that is blank in every row. Where text leaves several lanes, the widest parts them.
+// titles that is blank in every row. Where text leaves several lanes, the widest parts them; one cell between two lanes is a mark.
 func (s Screen) Table(titles ...string) (*Table, error) {
 	for y, line := range s.Lines {
 		found := columns(line, titles)
@@ -59,7 +60,13 @@ func (s Screen) Table(titles ...string) (*Table, error) {
 			t.Titles = append(t.Titles, c.title)
 		}
 		for i, row := range rows {
-			t.Rows = append(t.Rows, Row{Line: y + 1 + i, Cells: cut(row, found)})
+			r := Row{Line: y + 1 + i, Cells: cut(row, found)}
+			for _, c := range found {
+				if c.mark >= 0 && c.mark < len(row) {
+					r.Mark += strings.TrimSpace(row[c.mark])
+				}
+			}
+			t.Rows = append(t.Rows, r)
 		}
 		return t, nil
 	}
@@ -70,7 +77,9 @@ func (s Screen) Table(titles ...string) (*Table, error) {
 type column struct {
 	title      string
 	begin, end int
-	left       int // of the column; it reaches to the left of the next
+	left       int // of the column
+	right      int // the cell after it
+	mark       int // cell of the marks before it, -1 for none
 }
 
 // cells splits a line into what each cell of the terminal holds; the second half of a wide character is "".
@@ -103,7 +112,7 @@ func columns(line string, wanted []string) []column {
 			}
 		}
 		begin := uniseg.StringWidth(line[:at])
-		c := column{title: strings.TrimRight(title, sortMarks), begin: begin, end: begin + uniseg.StringWidth(title)}
+		c := column{title: strings.Trim(title, sortMarks), begin: begin, end: begin + uniseg.StringWidth(title), mark: -1}
 		if next < len(wanted) && c.title == wanted[next] {
 			next++
 		}
@@ -150,23 +159,52 @@ func rowsBelow(lines []string) [][]string {
 	return rows
 }
 
-// part finds where each column begins.
+// part finds where each column begins and ends.
 func part(all []column, rows [][]string) {
-	for i := 1; i < len(all); i++ {
-		from, to := all[i-1].end, all[i].begin
-		best, bestWidth := to, 0
-		for x := from; x < to; x++ {
-			width := 0
-			for x+width < to && blank(rows, x+width) {
-				width++
-			}
-			if width > bestWidth {
-				best, bestWidth = x+width, width
-			}
-			x += width
-		}
-		all[i].left = best
+	if all[0].begin > 0 && gutter(rows) {
+		all[0].mark, all[0].left = 0, 1
 	}
+	for i := 1; i < len(all); i++ {
+		lanes := lanes(rows, all[i-1].end, all[i].begin)
+		left, right := all[i].begin, all[i].begin // where no lane is, the title's place is the best guess
+		widest := 0
+		for n, l := range lanes {
+			if n > 0 && l[0]-lanes[n-1][1] == 1 {
+				all[i].mark, right, left = lanes[n-1][1], lanes[n-1][0], l[1]
+				break
+			}
+			if l[1]-l[0] > widest {
+				widest, right, left = l[1]-l[0], l[0], l[1]
+			}
+		}
+		all[i-1].right, all[i].left = right, left
+	}
+	all[len(all)-1].right = 1 << 30
+}
+
+// gutter tells whether the first cell of each row is a mark or blank.
+func gutter(rows [][]string) bool {
+	for _, r := range rows {
+		if len(r) > 0 && !strings.Contains(" !~>*", r[0]) {
+			return false
+		}
+	}
+	return true
+}
+
+// lanes are the runs of cells that are blank in every row, from one cell up to another.
+func lanes(rows [][]string, from, to int) [][2]int {
+	var all [][2]int
+	for x := from; x < to; x++ {
+		begin := x
+		for x < to && blank(rows, x) {
+			x++
+		}
+		if x > begin {
+			all = append(all, [2]int{begin, x})
+		}
+	}
+	return all
 }
 
 func blank(rows [][]string, x int) bool {
@@ -180,12 +218,8 @@ func blank(rows [][]string, x int) bool {
 
 func cut(row []string, all []column) map[string]string {
 	out := map[string]string{}
-	for i, c := range all {
-		end := len(row)
-		if i+1 < len(all) {
-			end = min(all[i+1].left, len(row))
-		}
-		out[c.title] = strings.TrimSpace(strings.Join(row[min(c.left, end):end], ""))
+	for _, c := range all {
+		out[c.title] = strings.TrimSpace(strings.Join(row[min(c.left, len(row)):min(c.right, len(row))], ""))
 	}
 	return out
 }

@@ -51,6 +51,26 @@ func TestTableIsReadByItsTitles(t *testing.T) {
 	}
 }
 
+func TestMarksAreNoPartOfTheCellsBesideThem(t *testing.T) {
+	s := screen(
+		" TIME            CLIENT    TARGET      ▼DURATION",
+		">15:04:05.123    curl      GET /ok       1.20 ms",
+		" 15:04:05.000  ! buyer     GET /a b         9 us",
+	)
+	table, err := s.Table("TIME", "CLIENT", "TARGET", "DURATION")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []Row{
+		{1, ">", map[string]string{"TIME": "15:04:05.123", "CLIENT": "curl", "TARGET": "GET /ok", "DURATION": "1.20 ms"}},
+		{2, "!", map[string]string{"TIME": "15:04:05.000", "CLIENT": "buyer", "TARGET": "GET /a b", "DURATION": "9 us"}},
+	} {
+		if got := table.Rows[i]; got.Mark != want.Mark || !maps.Equal(got.Cells, want.Cells) {
+			t.Errorf("row %d: %+v, want %+v", i, got, want)
+		}
+	}
+}
+
 func TestTableThatIsNotThereIsAnErrorWithTheScreen(t *testing.T) {
 	for _, titles := range [][]string{{"SERVICE", "P99"}, {"P50", "SERVICE"}, {"SERV"}} {
 		_, err := screen("", "SERVICE  P50", "checkout  1 ms").Table(titles...)
