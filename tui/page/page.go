@@ -64,4 +64,7 @@ func Of(v view.Page) *Page {
 	return nil
 }
 
-var pages = []*Page{servicesPage, requestsPage}
+var pages = []*Page{
+	servicesPage, requestsPage, flowsPage, mapPage, processesPage, dnsPage,
+	agentPage, routesPage, connsPage, tracePage, requestPage,
+}

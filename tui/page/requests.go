@@ -98,9 +98,12 @@ func requestPanel(c *render.Canvas, s *view.Snapshot, row int) {
 
 // requestFacts is what a list knows of a request.
 func requestFacts(r *view.Request) []fact {
-	retrans, style := strconv.FormatUint(uint64(r.Retrans), 10), render.Text
-	if r.Retrans > 0 {
+	retrans, style := strconv.FormatUint(uint64(r.Retrans), 10)+" of its connection", render.Text
+	switch {
+	case r.Retrans > 0:
 		style = render.Warn
+	case r.SRTT <= 0: // where no round trip was measured, nobody counted
+		retrans = render.Unknown
 	}
 	parent := ""
 	if r.ParentID != "" {
@@ -113,7 +116,7 @@ func requestFacts(r *view.Request) []fact {
 		{label: "took", value: took(r)},
 		{label: "bytes", value: render.Size(r.BytesIn) + " asked, " + render.Size(r.BytesOut) + " answered"},
 		{label: "rtt", value: quantile(r.SRTT)},
-		{label: "retransmits", value: retrans + " of its connection", style: style},
+		{label: "retransmits", value: retrans, style: style},
 		{label: "seen at", value: seenAt(r)},
 		{label: "operation", value: r.Operation},
 		{label: "trace", value: r.TraceID},

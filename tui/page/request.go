@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package page
+
+import (
+	"time"
+
+	"sonde/agent/view"
+	"sonde/tui/render"
+)
+
+// twoColumns is the width from which a Body has two columns.
+const twoColumns = 110
+
+var requestPage = &Page{
+	View: view.PageRequest, Title: "Request",
+	Rows: func(s *view.Snapshot) int {
+		if s == nil || s.Request == nil {
+			return 0
+		}
+		return 1
+	},
+	ID: func(s *view.Snapshot, _ int) string {
+		if s == nil || s.Request == nil {
+			return ""
+		}
+		return number64(s.Request.ID)
+	},
+	Mark: func(s *view.Snapshot, _ int) render.Style {
+		if s == nil || s.Request == nil {
+			return render.Text
+		}
+		return requestStyle(&s.Request.Request)
+	},
+	Body: requestBody,
+	Enter: func(s *view.Snapshot, _ int, within view.Scope) (view.Page, view.Scope, bool) {
+		if s == nil || s.Request == nil || s.Request.TraceID == "" || within.Trace != "" {
+			return "", view.Scope{}, false
+		}
+		return view.PageTrace, view.Scope{Trace: s.Request.TraceID}, true
+	},
+	Crumb: crumb,
+	Empty: func(*view.Snapshot) string {
+		return "This request is not kept any more: newer ones took its place.\n" +
+			"Pause (p) to look at one for as long as you like; sonde record keeps all of them."
+	},
+}
+
+func requestBody(c *render.Canvas, s *view.Snapshot, top int) int {
+	if s == nil || s.Request == nil {
+		return scrolled(c, top, stack{})
+	}
+	d := s.Request
+	var what, network stack
+	what.title(d.Protocol + " " + d.Target)
+	for _, f := range requestWhat(d) {
+		what.fact(f.label, f.value, f.style)
+	}
+	requestPhases(&what, d)
+	requestPlace(&network, d)
+	requestAttributes(&network, d)
+	if c.W >= twoColumns {
+		return scrolled(c, top, what, network)
+	}
+	if len(network) > 0 {
+		what = append(append(what, piece{1, func(*render.Canvas) {}}), network...)
+	}
+	return scrolled(c, top, what)
+}
+
+// requestWhat is what a list says of the request, and who its ends were.
+func requestWhat(d *view.Detail) []fact {
+	lines := []fact{{label: "time", value: render.Clock(d.Time)}}
+	for _, f := range requestFacts(&d.Request) {
+		if f.label != "between" {
+			lines = append(lines, f)
+			continue
+		}
+		lines = append(lines,
+			fact{label: "client", value: party(d.Client, d.ClientProcess, d.ClientAddr), style: render.Strong},
+			fact{label: "server", value: party(d.Server, d.ServerProcess, d.ServerAddr), style: render.Strong},
+			fact{label: "container", value: d.Container},
+			fact{label: "unit", value: d.Unit},
+		)
+	}
+	connection := ""
+	if d.Conn != 0 {
+		connection = number64(d.Conn)
+	}
+	return append(lines, fact{label: "connection", value: connection})
+}
+
+// party is an end of a request: its service, its process, its address, each as far as it is known and says something new.
+func party(name, process, addr string) string {
+	s := name
+	if process != "" && process != name {
+		s += "  " + process
+	}
+	if addr != "" && addr != name {
+		s += "  " + addr
+	}
+	if s == "" {
+		return render.Unknown
+	}
+	return s
+}
+
+// phase is a part of a request's time; it is not known where it is negative.
+type phase struct {
+	name, fill string
+	took       time.Duration
+	style      render.Style
+}
+
+// requestPhases draws where the time went. Fills differ in more than colour.
+func requestPhases(k *stack, d *view.Detail) {
+	phases := []phase{
+		{"sending", "░", d.Sending, render.Second},
+		{"waiting", "▒", d.Waiting, render.Accent},
+		{"receiving", "█", d.Receiving, render.Second},
+	}
+	k.title("Where the time went")
+	k.line(func(c *render.Canvas) {
+		parts := make([]render.Segment, len(phases))
+		for i, p := range phases {
+			parts[i] = render.Segment{Size: float64(max(p.took, 0)), Fill: p.fill, Style: p.style}
+		}
+		render.Segments(c, 0, 0, c.W, parts)
+	})
+	for _, p := range phases {
+		k.line(func(c *render.Canvas) {
+			c.Print(0, 0, p.fill, p.style)
+			fact{p.name, render.Duration(p.took), render.Text}.draw(c.Part(2, 0, c.W-2, 1))
+		})
+	}
+}
+
+// placeLines is the height of the histogram on the page of a request.
+const placeLines = 10
+
+// requestPlace draws where the request lies among those of its operation.
+func requestPlace(k *stack, d *view.Detail) {
+	if d.Operations == nil {
+		return
+	}
+	of := d.Operation
+	if of == "" {
+		of = "its operation"
+	}
+	k.title("Among the requests of " + d.Server + " " + of)
+	var marks []render.Mark
+	if d.Outcome != "incomplete" {
+		marks = append(marks, render.Mark{Label: "this", At: d.Duration})
+	}
+	*k = append(*k, piece{placeLines, func(c *render.Canvas) { histogram(c, d.Operations, marks...) }})
+}
+
+func requestAttributes(k *stack, d *view.Detail) {
+	if len(d.Attributes) == 0 {
+		return
+	}
+	widest := 0
+	for _, a := range d.Attributes {
+		widest = max(widest, render.Width(a.Key))
+	}
+	k.title("Attributes")
+	for _, a := range d.Attributes {
+		k.line(func(c *render.Canvas) {
+			label := min(widest+2, c.W/2)
+			render.Left(c.Part(0, 0, label-1, 1), a.Key, render.Dim)
+			left(c.Part(label, 0, c.W-label, 1), a.Value, render.Text)
+		})
+	}
+}
