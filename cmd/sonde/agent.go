@@ -77,6 +77,7 @@ type captureOptions struct {
 	recorder *recording.Recorder // nil when nothing is recorded
 	clock    *clock              // kept up to date; nil when nobody asks for wall time
 	tracer   *trace.Tracer       // gives requests their place in traces; nil when nobody asks for it
+	glance   *glance             // does in place of tracer what can be done without causes; may be nil
 }
 
 // start loads and attaches the probes.
@@ -161,8 +162,11 @@ func (k *capture) connect(config conn.Config, who *process.Actors, o captureOpti
 	}
 	k.pipeline = pipeline.New(config, identify, interfaceName, sinks...)
 	k.pipeline.Annotate(route.New(route.Default()))
-	if o.tracer != nil {
+	switch {
+	case o.tracer != nil:
 		k.pipeline.Trace(o.tracer)
+	case o.glance != nil:
+		k.pipeline.Trace(o.glance)
 	}
 }
 

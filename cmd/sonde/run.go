@@ -15,15 +15,19 @@ import (
 	"sonde/agent/aggregate"
 	"sonde/agent/filter"
 	"sonde/agent/model"
+	"sonde/agent/pipeline"
 	"sonde/agent/trace"
+	"sonde/agent/trace/sampling"
 	"sonde/agent/trace/selfexport"
 	"sonde/exporters/prometheus"
+	"sonde/exporters/socket"
 	"sonde/probes"
 )
 
 type runFlags struct {
 	capture captureFlags
 	export  exportFlags
+	socket  socketFlags
 	log     *slog.Logger
 }
 
@@ -48,9 +52,13 @@ func runCommand(e env) *cobra.Command {
 
 ` + exportHelp + `
 
+sonde top attaches to it by --socket: root may, and the members of the group ` + socket.DefaultGroup + ` if there is one when it starts. Nothing is kept
+for viewers before the first one comes, but for --history always.
+
 SIGINT or SIGTERM ends it: what waits to be exported is sent, for 5 s at most, and nothing stays attached.`,
 		Example: `  sonde run --prometheus-listen :9464
   OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 sonde run
+  sonde run --history always & sonde top
   OTEL_TRACES_EXPORTER=otlp OTEL_TRACES_SAMPLER=parentbased_traceidratio OTEL_TRACES_SAMPLER_ARG=0.01 \
     sonde run --traces-keep errors,slow`,
 		Args: noArgs,
@@ -58,11 +66,15 @@ SIGINT or SIGTERM ends it: what waits to be exported is sent, for 5 s at most, a
 			if err := f.export.parse(e, cmd.Flags()); err != nil {
 				return err
 			}
+			if err := f.socket.parse(e, cmd.Flags()); err != nil {
+				return err
+			}
 			return f.run(cmd.Context(), e)
 		},
 	}
 	f.capture.register(cmd, e)
 	f.export.register(cmd, e)
+	f.socket.register(cmd, e)
 	return cmd
 }
 
@@ -90,30 +102,61 @@ func (f *runFlags) run(ctx context.Context, e env) error {
 	if err != nil {
 		return errors.Join(err, closeListener(ln))
 	}
+	watched := f.socket.open(now.now, words{f.export.spans.Methods}, self, f.log)
 	exporter := f.export.listen.New(agg, f.log)
 	options := captureOptions{scope: filter.Scope{Requests: true, Flows: true}, clock: now, listener: ln, tracer: tracer}
+	if tracer == nil {
+		options.glance, err = f.glance(e, watched)
+	}
 	var k *capture
 	options.ready = func() {
 		exporter.SetReady(true)
 		f.log.Info("ready", "state", readiness(k), "metrics", metricsURL(ln), "spans", out.String())
 	}
-	k, err = f.capture.start(options, metricsSink{agg}, seen{self}, selfExportSink{exporting}, out.tail)
+	sinks := append([]pipeline.Sink{metricsSink{agg}, seen{self}, selfExportSink{exporting}, out.tail}, watched.sinks()...)
+	if err == nil {
+		k, err = f.capture.start(options, sinks...)
+	}
 	if err != nil {
 		return errors.Join(err, closeListener(ln), out.close())
 	}
 	self.attach(k, out, tracer, exporting)
+	if err := watched.listen(ctx); err != nil {
+		return errors.Join(err, closeListener(ln), out.close(), k.set.Close())
+	}
 	if ln != nil {
 		ln = ownListener{ln, k.set}
 	}
-	return f.serve(ctx, k, exporter, ln, out)
+	return f.serve(ctx, served{k, exporter, ln, out, watched, self})
 }
 
-// tracer is made where spans go out.
+// tracer is made where spans go out, or are kept for those who will look. Where they do not go out none is sampled: an exemplar
+// would lead nowhere.
 func (f *runFlags) tracer(e env, exporting *selfexport.Detector) (*trace.Tracer, error) {
-	if !f.export.spansWanted() {
-		return nil, nil
+	switch {
+	case f.export.spansWanted():
+		return newTracer(propagators(e), f.export.head, exporting.Traces)
+	case f.socket.always():
+		return f.unsampled(e)
 	}
-	return newTracer(propagators(e), f.export.head, exporting.Traces)
+	return nil, nil
+}
+
+// glance is for viewers where nobody else traces.
+func (f *runFlags) glance(e env, watched *audience) (*glance, error) {
+	tracer, err := f.unsampled(e)
+	if err != nil || watched == nil {
+		return nil, err
+	}
+	return watched.trace(tracer), nil
+}
+
+func (f *runFlags) unsampled(e env) (*trace.Tracer, error) {
+	never, err := sampling.New("always_off", "")
+	if err != nil {
+		return nil, err
+	}
+	return newTracer(propagators(e), never, nil)
 }
 
 // listen opens the address for scrapes, nil when metrics are not for Prometheus.
@@ -138,32 +181,40 @@ func metricsURL(ln net.Listener) string {
 	return "http://" + ln.Addr().String() + "/metrics"
 }
 
-// serve runs the capture, the HTTP server and the exporters. The first of capture and server that ends stops the other; the
-// exporters go last, as they send what came in until then.
-func (f *runFlags) serve(ctx context.Context, k *capture, exporter *prometheus.Exporter, ln net.Listener, out *outputs) error {
+// served is all that runs.
+type served struct {
+	capture  *capture
+	exporter *prometheus.Exporter
+	metrics  net.Listener // nil when metrics are not for Prometheus
+	out      *outputs
+	watched  *audience
+	self     *selfSource
+}
+
+// serve runs the capture, the HTTP server, the exporters and the socket for viewers. The first of capture and HTTP server that ends
+// stops the others; the exporters go last, as they send what came in until then.
+func (f *runFlags) serve(ctx context.Context, s served) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	served := make(chan error, 1)
+	ended := make(chan error, 1)
 	go func() {
-		if ln == nil {
-			served <- nil
+		if s.metrics == nil {
+			ended <- nil
 			return
 		}
-		served <- exporter.Serve(ctx, ln)
+		ended <- s.exporter.Serve(ctx, s.metrics)
 		cancel()
 	}()
-	go func() { _ = k.resolver.Run(ctx) }() // ends with ctx and has no other error
-	go func() {
-		if err := probes.SampleStats(ctx); err != nil {
-			f.log.Warn("the cost of programs is not measured", "error", err)
-		}
-	}()
-	stop := out.run()
+	go func() { _ = s.capture.resolver.Run(ctx) }() // ends with ctx and has no other error
+	go f.sample(func() error { return probes.SampleStats(ctx) })
+	go f.sample(func() error { return s.self.meter.run(ctx, s.capture.set) })
+	stop, unwatched := s.out.run(), s.watched.run(ctx)
 	var serr error
-	err := k.observe(ctx, func() {
+	err := s.capture.observe(ctx, func() {
 		cancel()
-		serr = <-served
+		serr = <-ended
 		stop()
+		unwatched()
 	})
 	if errors.Is(err, context.Canceled) {
 		err = nil
@@ -171,7 +222,13 @@ func (f *runFlags) serve(ctx context.Context, k *capture, exporter *prometheus.E
 	if serr != nil {
 		serr = fmt.Errorf("serve metrics: %w", serr)
 	}
-	return errors.Join(err, serr, k.set.Close()) // last: the last snapshot reads the maps
+	return errors.Join(err, serr, s.capture.set.Close()) // last: the last snapshot reads the maps
+}
+
+func (f *runFlags) sample(run func() error) {
+	if err := run(); err != nil {
+		f.log.Warn("the cost of programs is not measured", "error", err)
+	}
 }
 
 // selfExportSink shows requests to the detector of processes that export telemetry of their own.

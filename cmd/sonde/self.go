@@ -81,6 +81,13 @@ func (s *selfSource) attach(k *capture, out *outputs, tracer *trace.Tracer, expo
 	s.k, s.out, s.tracer, s.exporting = k, out, tracer, exporting
 }
 
+// watchedBy says who knows how many viewers there are.
+func (s *selfSource) watchedBy(viewers func() int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.viewers = viewers
+}
+
 // Self implements aggregate.SelfSource.
 func (s *selfSource) Self() aggregate.Self {
 	s.mu.Lock()

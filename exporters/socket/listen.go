@@ -170,7 +170,7 @@ func (l *Listener) permit(path string) error {
 func groupID(name string) (int, error) {
 	g, err := user.LookupGroup(name)
 	if err != nil {
-		return 0, err
+		return 0, err // user.UnknownGroupError
 	}
 	return strconv.Atoi(g.Gid)
 }
