@@ -67,6 +67,11 @@ func Histogram(c *Canvas, buckets []Bucket, marks []Mark) {
 	}
 }
 
+// HistogramHeight is how many lines Histogram fills of those that it is given: a line says that there are no durations.
+func HistogramHeight(buckets []Bucket, given int) int {
+	return min(max(len(histogramRows(buckets, given)), 1), max(given, 0))
+}
+
 // marksOf joins the labels of marks that lie in row y.
 func marksOf(rows []Bucket, y int, marks []Mark) string {
 	var b strings.Builder
