@@ -4,14 +4,18 @@
 //
 // It knows what to show from tui/page and how from tui/render; it owns the terminal, the keys and the way between pages. It
 // does not know where the world is: in this process, behind a socket, or in a file. Called by cmd/sonde.
+//
+// What is on the screen is a value (model), which events change one after the other: keys, answers, resizes. It is drawn after
+// each change, in the same goroutine, and no lock of ours is held meanwhile. Whatever takes time (questions, exports) is done by
+// other goroutines, which hand their results to the first one.
 package tui
 
 import (
-	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/gdamore/tcell/v2"
-	"github.com/rivo/tview"
 
 	"sonde/agent/view"
 )
@@ -30,8 +34,39 @@ type Config struct {
 	Screen   tcell.Screen // nil: the terminal
 }
 
-// Run shows the world until the user leaves (nil), ctx is done, or the terminal is gone. The terminal is restored in any case.
-func Run(ctx context.Context, c Config) error {
-	_ = tview.NewApplication()
+// The interval between refreshes, when none is given, and the shortest.
+const (
+	DefaultInterval = time.Second
+	leastInterval   = 50 * time.Millisecond
+)
+
+// Validate reports the first setting that cannot be. A zero Page, Window or Interval means the usual one.
+func (c Config) Validate() error {
+	switch {
+	case c.World == nil:
+		return fmt.Errorf("viewer: no world to look at")
+	case c.Page != "" && view.SortKeys(c.Page) == nil:
+		return fmt.Errorf("viewer: no page %q", c.Page)
+	case c.Window != 0 && !slices.Contains(view.Windows, c.Window):
+		return fmt.Errorf("viewer: window %s: want one of %v", c.Window, view.Windows)
+	case c.Interval < 0 || c.Interval > 0 && c.Interval < leastInterval:
+		return fmt.Errorf("viewer: interval %s: want %s at least", c.Interval, leastInterval)
+	}
 	return nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.Page == "" {
+		c.Page = view.PageServices
+	}
+	if c.Window == 0 {
+		c.Window = view.DefaultWindow
+	}
+	if c.Interval == 0 {
+		c.Interval = DefaultInterval
+	}
+	if c.ExportTo == "" {
+		c.ExportTo = "."
+	}
+	return c
 }
