@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -19,8 +17,6 @@ import (
 	"sonde/agent/model"
 	"sonde/agent/source/recording"
 	"sonde/agent/trace"
-	"sonde/exporters/jsonl"
-	"sonde/exporters/text"
 )
 
 // eventWriter is a format of events.
@@ -38,12 +34,16 @@ type observeFlags struct {
 	write    string
 	filters  filter.Arguments
 	output   string
+	colour   string
 	last     int
 	limit    int
 	since    string
 	follow   bool
 	duration time.Duration
 	noHint   bool
+	stats    bool
+	exitCode bool
+	groups   groupFlags
 }
 
 func observeCommand(e env) *cobra.Command {
@@ -54,14 +54,24 @@ func observeCommand(e env) *cobra.Command {
 		Long: `Show requests and flows as they happen, one line each.
 
 An exchange between two processes of this machine is seen twice, at its client and at its server; --role shows one side.
-Values of one filter are alternatives, different filters must all match, and --not turns the next filter around.
+Values of one filter are alternatives, different filters must all match, and --not turns the next filter around. Texts are
+looked for in names, addresses, paths, queries and statuses, and all that are given must be there.
+
+--group-by counts the requests that the filters leave by what they have in common, and shows a table when the observation ends,
+or every --interval; with -o json, an object for each group. With --type flow it counts connections. Incomplete requests are
+counted and have no duration.
 
 --read shows what a file holds, in the same form, and needs no rights: a recording of sonde, or a capture file, which tells
-no processes and whose role is "wire". A damaged or incomplete file is shown as far as it can be read, then sonde fails.`,
+no processes and whose role is "wire". A damaged or incomplete file is shown as far as it can be read, then sonde fails.
+
+Exit status: 0 done, 1 failure, 2 wrong command line, and with --exit-code 3 when no event was shown.`,
 		Example: `  sonde observe --port 80 --http-status 5+
   sonde observe --process nginx --not --http-path '^/healthz'
   sonde observe -o json --type request | jq .attributes
   sonde observe --last 20 --duration 10s
+  sonde observe --text checkout --min-duration 500ms
+  sonde observe --group-by service,route --role server --duration 30s
+  sonde observe --group-by client,server --type flow --interval 5s
   sonde observe --read incident.pcap.gz --outcome error
   tcpdump -i any -s 0 -U -w - tcp port 80 | sonde observe --read -`,
 		Args: noArgs,
@@ -81,12 +91,16 @@ no processes and whose role is "wire". A damaged or incomplete file is shown as 
 	fl.StringVarP(&f.read, "read", "r", "", "read a recording or a capture (pcap, pcapng; also gzip, zstd) instead of this machine; - is stdin")
 	fl.StringVarP(&f.write, "write", "w", "", "also record to this file, for --read")
 	fl.StringVarP(&f.output, "output", "o", "compact", "format: compact, table or json (one object a line)")
+	fl.StringVar(&f.colour, "color", "auto", "colours: auto (on a terminal, unless NO_COLOR is set), always or never")
 	fl.IntVar(&f.last, "last", 0, "show only the last N events, when the observation ends")
 	fl.IntVar(&f.limit, "limit", 0, "stop after N events")
 	fl.StringVar(&f.since, "since", "", "only events that began after this: 5m (ago), 14:05, RFC 3339 or Unix seconds")
 	fl.BoolVarP(&f.follow, "follow", "f", true, "show events as they happen; --follow=false shows them when the observation ends")
 	fl.DurationVar(&f.duration, "duration", 0, "stop this long after readiness (default: until interrupted)")
 	fl.BoolVar(&f.noHint, "quiet", false, "no notes on stderr")
+	fl.BoolVar(&f.stats, "stats", false, "at the end, a line on stderr: events shown, filtered and lost, outcomes, rate, CPU time of sonde")
+	fl.BoolVar(&f.exitCode, "exit-code", false, "exit with 3 when no event was shown, for scripts")
+	f.groups.register(cmd)
 	return cmd
 }
 
@@ -127,7 +141,7 @@ func (f *observeFlags) run(ctx context.Context, e env) error {
 		}
 	}
 	options := captureOptions{scope: sink.filter.Kernel(), ready: ready, clock: &sink.clock}
-	if options.tracer, err = f.tracer(e); err != nil {
+	if options.tracer, err = f.tracer(e, sink); err != nil {
 		return err
 	}
 	close := func() error { return nil }
@@ -148,20 +162,12 @@ func (f *observeFlags) run(ctx context.Context, e env) error {
 	return f.result(err, sink)
 }
 
-// tracer is made where the output has the identifiers of traces.
-func (f *observeFlags) tracer(e env) (*trace.Tracer, error) {
-	if !f.json() {
+// tracer is made where the identifiers of traces are shown or asked for.
+func (f *observeFlags) tracer(e env, s *observeSink) (*trace.Tracer, error) {
+	if (!f.json() || s.groups != nil) && !s.filter.Traces() {
 		return nil, nil
 	}
 	return newTracer(propagators(e), nil, nil)
-}
-
-func (f *observeFlags) json() bool {
-	switch strings.ToLower(f.output) {
-	case "json", "jsonl", "jsonpb":
-		return true
-	}
-	return false
 }
 
 // recording begins the recording of --write. stop is called when it cannot go on.
@@ -196,10 +202,13 @@ func (f *observeFlags) result(err error, sink *observeSink) error {
 	if werr != nil && !errors.Is(werr, syscall.EPIPE) {
 		return fmt.Errorf("write output: %w", werr)
 	}
-	if errors.Is(err, context.Canceled) {
-		return nil
+	if err != nil && !errors.Is(err, context.Canceled) {
+		return err
 	}
-	return err
+	if f.exitCode && sink.tally.shown == 0 {
+		return errNothingShown
+	}
+	return nil
 }
 
 // runFile shows what a file holds.
@@ -212,7 +221,7 @@ func (f *observeFlags) runFile(ctx context.Context, e env) error {
 	if err != nil {
 		return err
 	}
-	if in.tracer, err = f.tracer(e); err == nil && in.capture != nil {
+	if in.tracer, err = f.tracer(e, sink); err == nil && in.capture != nil {
 		err = f.checkCapture()
 	}
 	if err != nil {
@@ -223,7 +232,9 @@ func (f *observeFlags) runFile(ctx context.Context, e env) error {
 	sink.stop = cancel
 	if in.size > 0 { // else it may be somebody's live capture
 		sink.progress = newProgress(e, f.noHint || e.terminal && sink.tail == nil) // two on one terminal garble each other
-		sink.progressText = func() string { return fmt.Sprintf("reading %s: %s, %d events", f.read, in.progress(), sink.shown) }
+		sink.progressText = func() string {
+			return fmt.Sprintf("reading %s: %s, %d events", f.read, in.progress(), sink.tally.shown)
+		}
 	}
 	sink.keep = sink.keep || in.size == 0 && e.terminal
 	st, err := in.run(ctx, sink)
@@ -244,9 +255,12 @@ func (f *observeFlags) checkCapture() error {
 	if err != nil {
 		return usageError{err}
 	}
+	t := &c.Allow
+	processes := len(t.PIDs) + len(t.Processes) + len(t.FromProcesses) + len(t.ToProcesses) + len(t.Services) + len(t.FromServices) +
+		len(t.ToServices) + len(t.Containers)
 	switch {
-	case len(c.Allow.PIDs)+len(c.Allow.Processes) > 0:
-		return usageError{errors.New("--pid and --process can match nothing here: a capture file does not tell processes")}
+	case processes > 0:
+		return usageError{errors.New("filters by process, service or container can match nothing here: a capture file does not tell processes")}
 	case len(c.Allow.Roles) > 0 && !slices.Contains(c.Allow.Roles, "wire"):
 		return usageError{errors.New(`--role can only be wire here: a capture file has neither end`)}
 	}
@@ -265,166 +279,23 @@ func (f *observeFlags) announce(e env, k *capture) {
 
 // summarise says at the end what was seen and what was not, so that silence is never taken for completeness.
 func (f *observeFlags) summarise(e env, st conn.Stats, s *observeSink) {
+	if f.stats {
+		defer fmt.Fprintf(e.stderr, "sonde: stats %s\n", &s.tally)
+	}
 	if f.noHint {
 		return
 	}
-	fmt.Fprintf(e.stderr, "sonde: shown %d events of %d requests and %d connections", s.shown, st.Requests, st.Opened)
-	if s.lost > 0 {
-		fmt.Fprintf(e.stderr, "; lost %d records, use a larger --ring-size or a narrower filter", s.lost)
+	verb := "shown"
+	if s.groups != nil {
+		verb = "counted"
+	}
+	fmt.Fprintf(e.stderr, "sonde: %s %d events of %d requests and %d connections", verb, s.tally.shown, st.Requests, st.Opened)
+	if s.tally.lost > 0 {
+		fmt.Fprintf(e.stderr, "; lost %d records, use a larger --ring-size or a narrower filter", s.tally.lost)
 	}
 	fmt.Fprintln(e.stderr)
-}
-
-func (f *observeFlags) sink(e env) (*observeSink, error) {
-	if f.limit < 0 || f.last < 0 || f.duration < 0 {
-		return nil, errors.New("--limit, --last and --duration cannot be negative; 0 switches them off")
-	}
-	c, err := f.filters.Config()
-	if err != nil {
-		return nil, err
-	}
-	s := &observeSink{limit: f.limit}
-	if s.filter, err = filter.Compile(c); err != nil {
-		return nil, err
-	}
-	if f.since != "" {
-		if s.since, err = filter.ParseTime(f.since, time.Now()); err != nil {
-			return nil, err
-		}
-	}
-	out := e.stdout
-	if f.last > 0 || !f.follow {
-		s.tail = &lastLines{out: e.stdout, limit: f.last}
-		out = s.tail
-		s.keep = true
-	} else if f.read == "" {
-		s.ahead = newAhead(e.stdout)
-		out = s.ahead
-	}
-	s.out, err = f.writer(e, out, s.clock.now)
-	return s, err
-}
-
-func (f *observeFlags) writer(e env, out io.Writer, clock func() model.Clock) (eventWriter, error) {
-	c := text.Config{Colour: e.colour(), Width: e.width}
-	if f.json() {
-		return jsonl.NewWriter(out, clock), nil
-	}
-	switch strings.ToLower(f.output) {
-	case "compact":
-		return text.NewWriter(out, clock, c), nil
-	case "table":
-		c.Format = text.Table
-		return text.NewWriter(out, clock, c), nil
-	}
-	return nil, fmt.Errorf("output format %q: want compact, table or json", f.output)
-}
-
-// observeSink filters and writes. It is called from the pipeline's goroutine alone.
-type observeSink struct {
-	filter *filter.Filter
-	out    eventWriter
-	tail   *lastLines
-	keep   bool // every event is a write of its own: for --last, and where somebody waits for it
-	clock  clock
-	since  time.Time
-	limit  int
-	shown  int
-	lost   uint64
-	stop   func()
-
-	ahead   *ahead // between out and stdout, nil when there is no ring to hold up
-	written error  // of ahead
-
-	progress     *progress // of the reading of a file, nil for live
-	progressText func() string
-}
-
-func (s *observeSink) Request(r *model.Request) {
-	if s.full() || !s.filter.Request(r) || s.tooOld(r.Start) {
-		return
-	}
-	s.out.Request(r)
-	s.count()
-}
-
-func (s *observeSink) Flow(f *model.Flow, _ model.FlowDelta) {
-	if s.full() || !s.filter.Flow(f) || s.tooOld(f.Start) {
-		return
-	}
-	s.out.Flow(f)
-	s.count()
-}
-
-func (s *observeSink) Lost(l *model.Loss) {
-	if l.What == "records" {
-		s.lost += l.Count
-	}
-	if s.filter.Lost(l) {
-		s.out.Lost(l)
-	}
-}
-
-func (s *observeSink) tooOld(t time.Duration) bool {
-	return !s.since.IsZero() && s.clock.now().Wall(t).Before(s.since)
-}
-
-func (s *observeSink) full() bool { return s.limit > 0 && s.shown >= s.limit }
-
-func (s *observeSink) count() {
-	s.shown++
-	if s.keep {
-		s.out.Flush()
-	}
-	if s.full() || s.out.Err() != nil {
-		s.stop()
-	}
-}
-
-// Tick implements pipeline.Ticker: what a batch brought is shown together. A file is read faster than anyone can look.
-func (s *observeSink) Tick(time.Duration) {
-	if s.progress != nil {
-		s.progress.show(s.progressText)
-	} else {
-		s.out.Flush()
-	}
-	if s.out.Err() != nil || s.ahead != nil && s.ahead.failed.Load() != nil {
-		s.stop()
-	}
-}
-
-func (s *observeSink) finish() {
-	s.out.Flush()
-	if s.tail != nil {
-		s.tail.flush()
-	}
-	if s.ahead != nil {
-		s.written = s.ahead.close()
-	}
-}
-
-// lastLines keeps the last lines that were written, all of them when limit is 0.
-type lastLines struct {
-	out   io.Writer
-	limit int
-	lines []string
-}
-
-func (l *lastLines) Write(p []byte) (int, error) {
-	for _, line := range strings.SplitAfter(string(p), "\n") {
-		if line == "" {
-			continue
-		}
-		if l.limit > 0 && len(l.lines) == l.limit {
-			l.lines = append(l.lines[:0], l.lines[1:]...)
-		}
-		l.lines = append(l.lines, line)
-	}
-	return len(p), nil
-}
-
-func (l *lastLines) flush() {
-	for _, line := range l.lines {
-		_, _ = io.WriteString(l.out, line) // the reader has gone: there is nobody to tell
+	if s.groups != nil && s.groups.summary.BothEnds() {
+		fmt.Fprintln(e.stderr, "sonde: exchanges between two processes of this machine are counted at both ends; "+
+			"--role server leaves one, --group-by role,... tells them apart")
 	}
 }

@@ -16,6 +16,7 @@ const (
 	exitOK      = 0
 	exitFailure = 1 // sonde could not do its work
 	exitUsage   = 2 // the command line is wrong
+	exitNothing = 3 // observe --exit-code: no event was shown
 )
 
 // usageError is a mistake on the command line.
@@ -28,6 +29,9 @@ func execute(ctx context.Context, e env, args []string) int {
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
+	}
+	if errors.Is(err, errNothingShown) {
+		return exitNothing
 	}
 	fmt.Fprintf(e.stderr, "sonde: %v\n", err)
 	var usage usageError

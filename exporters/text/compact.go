@@ -9,15 +9,38 @@ import (
 
 const lossMark = "!! "
 
+// alignable are the fields of compact lines that may be padded, with the width up to which they are. A longer one only moves
+// its own line.
+var alignable = [...]int{len("server"), 18, len("255.255.255.255:65535"), len("255.255.255.255:65535"), len("postgresql")}
+
 // appendCompact begins a line with what requests and flows have in common.
 func (w *Writer) appendCompact(b []byte, r *row) []byte {
-	b = w.appendTime(b, r.at)
-	b = units.AppendEscaped(append(b, ' '), r.role)
-	b = r.appendActor(append(b, ' '))
-	b = units.AppendAddr(append(b, ' '), r.client)
-	b = units.AppendAddr(append(b, " -> "...), r.server)
-	b = units.AppendEscaped(append(b, ' '), r.protocol)
+	b = append(w.appendTime(b, r.at), ' ')
+	b = w.align(units.AppendEscaped(b, r.role), len(b), 0)
+	b = append(b, ' ')
+	b = w.align(r.appendActor(b), len(b), 1)
+	b = append(b, ' ')
+	b = w.align(units.AppendAddr(b, r.client), len(b), 2)
+	b = append(b, " -> "...)
+	b = w.align(units.AppendAddr(b, r.server), len(b), 3)
+	b = append(b, ' ')
+	b = w.align(units.AppendEscaped(b, r.protocol), len(b), 4)
 	return append(b, ' ')
+}
+
+// align pads the field that begins at from. Fields are ASCII, so their bytes are columns.
+func (w *Writer) align(b []byte, from, field int) []byte {
+	if !w.config.Align {
+		return b
+	}
+	n := len(b) - from
+	if n <= alignable[field] {
+		w.widths[field] = max(w.widths[field], n)
+	}
+	for ; n < w.widths[field]; n++ {
+		b = append(b, ' ')
+	}
+	return b
 }
 
 func (w *Writer) appendCompactRequest(b []byte, r *model.Request) []byte {

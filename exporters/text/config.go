@@ -22,7 +22,9 @@ type Config struct {
 	Colour bool // ANSI colours; set it for terminals only
 	// Width is the terminal's width in columns, to which table lines are cut; 0 cuts nothing. Compact lines are never
 	// cut.
-	Width    int
+	Width int
+	// Align pads the fields of compact lines to the widest so far, within limits: for people, not for programs.
+	Align    bool
 	Location *time.Location // nil is local time
 }
 

@@ -146,6 +146,7 @@ var goldens = []struct {
 }{
 	{"compact", Config{}},
 	{"compact-colour", Config{Colour: true}},
+	{"compact-aligned", Config{Align: true}},
 	{"table", Config{Format: Table}},
 	{"table-160", Config{Format: Table, Width: 160}},
 	{"table-100-colour", Config{Format: Table, Width: 100, Colour: true}},

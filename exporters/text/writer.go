@@ -24,6 +24,7 @@ type Writer struct {
 	location *time.Location
 	layout   layout // of the table
 	headed   bool   // the table's header is written
+	widths   [len(alignable)]int
 	now      model.Clock
 	buf      []byte
 	err      error
