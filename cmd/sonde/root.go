@@ -49,13 +49,15 @@ func rootCommand(e env) *cobra.Command {
 		Long: `sonde sees every flow and every request on a Linux machine from the kernel with eBPF:
 no sidecar, no SDK, no restart, no changed traffic.
 
+  sonde top        services, requests and flows on a screen that stays current; also of sonde run, and of files
   sonde observe    live requests and flows, one line each
-  sonde record     what the kernel tells, to a file; observe --read shows it again, and captures (pcap, pcapng) too
+  sonde record     what the kernel tells, to a file; observe and top show it again with --read, and captures (pcap, pcapng) too
   sonde run        the daemon: metrics for Prometheus on localhost:9464, spans and metrics over OTLP
   sonde doctor     what this kernel allows, what is attached where, what cannot be seen
 
 It needs root (or CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH and CAP_SYS_ADMIN to enter
-other network namespaces) and Linux 5.10 or newer with BTF.`,
+other network namespaces) and Linux 5.10 or newer with BTF. To look at a running agent with sonde top takes no rights but
+membership in the group sonde, and to read files none at all.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -70,7 +72,7 @@ other network namespaces) and Linux 5.10 or newer with BTF.`,
 	root.SetOut(e.stdout) // before the command for completion is made, which keeps it
 	root.SetErr(e.stderr)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{plain(err)} })
-	root.AddCommand(observeCommand(e), recordCommand(e), runCommand(e), doctorCommand(e), versionCommand(e), manCommand(e))
+	root.AddCommand(topCommand(e), observeCommand(e), recordCommand(e), runCommand(e), doctorCommand(e), versionCommand(e), manCommand(e))
 	root.SetHelpCommand(helpCommand(root))
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
