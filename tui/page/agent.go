@@ -33,27 +33,20 @@ var agentPage = &Page{
 
 func agentBody(c *render.Canvas, s *view.Snapshot, top int) int {
 	if s == nil || s.Agent == nil {
-		return scrolled(c, top, stack{})
+		return 0
 	}
-	a := s.Agent
-	var first, second stack
-	agentSummary(&first, a)
-	agentLosses(&first, a)
-	agentQueues(&first, a)
-	agentExporters(&first, a)
-	agentCounts(&first, "Memory", a.Memory, render.Size)
-	agentCounts(&first, "Connections", a.Conns, render.Count)
-	into := &second
-	if c.W < twoColumns {
-		into = &first
-	}
-	agentPrograms(into, a)
-	agentHooks(into, a)
-	agentCounts(into, "Packets that the kernel dropped", a.Drops, render.Count)
-	if c.W < twoColumns {
-		return scrolled(c, top, first)
-	}
-	return scrolled(c, top, first, second)
+	a, columns := s.Agent, columnsOf(c.W)
+	first, second := columns[0], columns[1]
+	agentSummary(first, a)
+	agentLosses(first, a)
+	agentQueues(first, a)
+	agentExporters(first, a)
+	agentCounts(first, "Memory", a.Memory, render.Size)
+	agentCounts(first, "Connections", a.Conns, render.Count)
+	agentPrograms(second, a)
+	agentHooks(second, a)
+	agentCounts(second, "Packets that the kernel dropped", a.Drops, render.Count)
+	return scrolled(c, top, columns)
 }
 
 func agentSummary(k *stack, a *view.Agent) {
@@ -65,15 +58,15 @@ func agentSummary(k *stack, a *view.Agent) {
 		}
 	}
 	k.title("sonde " + a.Version)
-	k.fact("kernel", a.Kernel, render.Text)
+	k.fact(fact{"kernel", a.Kernel, render.Text})
 	if a.Uptime > 0 {
-		k.fact("running for", render.Age(a.Uptime), render.Text)
+		k.fact(fact{"running for", render.Age(a.Uptime), render.Text})
 	}
-	k.fact("processor", measured(a.CPU)+" of a core, probes "+measured(a.ProbeCPU), render.Text)
-	k.fact("events", strings.TrimSpace(render.Rate(a.Events))+" a second", render.Text)
-	k.fact("coverage", coverage, style)
+	k.fact(fact{"processor", measured(a.CPU) + " of a core, probes " + measured(a.ProbeCPU), render.Text})
+	k.fact(fact{"events", strings.TrimSpace(render.Rate(a.Events)) + " a second", render.Text})
+	k.fact(fact{"coverage", coverage, style})
 	if a.Viewers > 0 {
-		k.fact("viewers", strconv.Itoa(a.Viewers), render.Text)
+		k.fact(fact{"viewers", strconv.Itoa(a.Viewers), render.Text})
 	}
 }
 
@@ -105,15 +98,15 @@ func agentLosses(k *stack, a *view.Agent) {
 	}
 	switch {
 	case len(a.Losses) == 0:
-		k.words("not counted here", render.Dim)
+		k.fold("not counted here", 0, render.Dim)
 		return
 	case lost == 0:
-		k.words("nothing lost", render.Good)
+		k.fold("nothing lost", 0, render.Good)
 	default:
-		k.words("what is shown is not all: "+strconv.Itoa(lost)+" of "+strconv.Itoa(len(a.Losses))+" kinds of loss happened", render.Bad)
+		k.fold("what is shown is not all: "+strconv.Itoa(lost)+" of "+strconv.Itoa(len(a.Losses))+" kinds of loss happened", 0, render.Bad)
 	}
 	for _, l := range a.Losses {
-		k.line(func(c *render.Canvas) {
+		k.add(1, func(c *render.Canvas) {
 			mark, style := " ", render.Text
 			if l.Count > 0 {
 				mark, style = render.FailedMark, render.Bad
@@ -141,7 +134,7 @@ func agentCounts(k *stack, title string, counts []view.Count, text func(uint64) 
 	}
 	k.title(title)
 	for _, n := range counts {
-		k.line(func(c *render.Canvas) { countLine(c, n.Name, text(n.Count), render.Text) })
+		k.add(1, func(c *render.Canvas) { countLine(c, n.Name, text(n.Count), render.Text) })
 	}
 }
 
@@ -151,7 +144,7 @@ func agentQueues(k *stack, a *view.Agent) {
 	}
 	k.title("Queues")
 	for _, q := range a.Queues {
-		k.line(func(c *render.Canvas) {
+		k.add(1, func(c *render.Canvas) {
 			const name, bar, depth = 18, 10, 14
 			style := render.Accent
 			if q.Depth > q.Capacity/2 {
@@ -174,7 +167,7 @@ func agentExporters(k *stack, a *view.Agent) {
 	}
 	k.title("Exporters")
 	for _, e := range a.Exporters {
-		k.line(func(c *render.Canvas) {
+		k.add(1, func(c *render.Canvas) {
 			const name, sent = 18, 16
 			render.Left(c.Part(0, 0, name-1, 1), e.Type, render.Text)
 			number(c.Part(name, 0, sent, 1), render.Count(e.Exported)+" exported", render.Text)
@@ -191,14 +184,14 @@ func agentPrograms(k *stack, a *view.Agent) {
 	}
 	const name, column = 20, 9
 	k.title("eBPF programs")
-	k.line(func(c *render.Canvas) {
+	k.add(1, func(c *render.Canvas) {
 		render.Left(c.Part(0, 0, name, 1), "PROGRAM", render.Head)
 		for i, title := range []string{"RUNS/s", "TIME/run", "CORE"} {
 			render.Right(c.Part(name+i*column, 0, column, 1), title, render.Head)
 		}
 	})
 	for _, p := range a.Programs {
-		k.line(func(c *render.Canvas) {
+		k.add(1, func(c *render.Canvas) {
 			render.Left(c.Part(0, 0, name, 1), p.Name, render.Text)
 			for i, value := range []string{render.Rate(p.RunsPerS), render.Nanoseconds(p.NSPerRun), measured(p.CPU)} {
 				number(c.Part(name+i*column, 0, column, 1), value, render.Text)
@@ -213,7 +206,7 @@ func agentHooks(k *stack, a *view.Agent) {
 	}
 	k.title("Hooks")
 	for _, h := range a.Hooks {
-		k.line(func(c *render.Canvas) {
+		k.add(1, func(c *render.Canvas) {
 			const probe = 20
 			render.Left(c.Part(0, 0, probe-1, 1), h.Probe, render.Text)
 			rest := c.Part(probe, 0, c.W-probe, 1)

@@ -130,7 +130,7 @@ func connPanel(c *render.Canvas, s *view.Snapshot, row int) {
 	}
 	mid := ""
 	if r.JoinedMid {
-		mid = "in the middle: what was before is not known"
+		mid = "mid-stream"
 	}
 	ended := ""
 	if !r.Ended.IsZero() {

@@ -135,9 +135,9 @@ func encryptionWords(kind string) string {
 	case "tls":
 		return "TLS"
 	case "none":
-		return "none: readable on its way"
+		return "none: readable"
 	case "mixed":
-		return "of some connections only"
+		return "some connections"
 	case "":
 		return "not known"
 	}

@@ -69,12 +69,16 @@ func panel(c *render.Canvas, title string, all []fact, red *view.RED, marks ...r
 
 // histogram draws the durations of red with its quantiles and further marks.
 func histogram(c *render.Canvas, red *view.RED, marks ...render.Mark) {
-	buckets := make([]render.Bucket, len(red.Histogram))
-	for i, b := range red.Histogram {
-		buckets[i] = render.Bucket(b)
-	}
 	marks = append([]render.Mark{{Label: "p50", At: red.P50}, {Label: "p95", At: red.P95}, {Label: "p99", At: red.P99}}, marks...)
-	render.Histogram(c, buckets, marks)
+	render.Histogram(c, buckets(red), marks)
+}
+
+func buckets(red *view.RED) []render.Bucket {
+	all := make([]render.Bucket, len(red.Histogram))
+	for i, b := range red.Histogram {
+		all[i] = render.Bucket(b)
+	}
+	return all
 }
 
 // redFacts are the key numbers of requests.

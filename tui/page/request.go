@@ -9,9 +9,6 @@ import (
 	"sonde/tui/render"
 )
 
-// twoColumns is the width from which a Body has two columns.
-const twoColumns = 110
-
 var requestPage = &Page{
 	View: view.PageRequest, Title: "Request",
 	Rows: func(s *view.Snapshot) int {
@@ -48,24 +45,18 @@ var requestPage = &Page{
 
 func requestBody(c *render.Canvas, s *view.Snapshot, top int) int {
 	if s == nil || s.Request == nil {
-		return scrolled(c, top, stack{})
+		return 0
 	}
-	d := s.Request
-	var what, network stack
+	d, columns := s.Request, columnsOf(c.W)
+	what, among := columns[0], columns[1]
 	what.title(d.Protocol + " " + d.Target)
 	for _, f := range requestWhat(d) {
-		what.fact(f.label, f.value, f.style)
+		what.fact(f)
 	}
-	requestPhases(&what, d)
-	requestPlace(&network, d)
-	requestAttributes(&network, d)
-	if c.W >= twoColumns {
-		return scrolled(c, top, what, network)
-	}
-	if len(network) > 0 {
-		what = append(append(what, piece{1, func(*render.Canvas) {}}), network...)
-	}
-	return scrolled(c, top, what)
+	requestPhases(what, d)
+	requestPlace(among, d)
+	requestAttributes(among, d)
+	return scrolled(c, top, columns)
 }
 
 // requestWhat is what a list says of the request, and who its ends were.
@@ -120,7 +111,7 @@ func requestPhases(k *stack, d *view.Detail) {
 		{"receiving", "█", d.Receiving, render.Second},
 	}
 	k.title("Where the time went")
-	k.line(func(c *render.Canvas) {
+	k.add(1, func(c *render.Canvas) {
 		parts := make([]render.Segment, len(phases))
 		for i, p := range phases {
 			parts[i] = render.Segment{Size: float64(max(p.took, 0)), Fill: p.fill, Style: p.style}
@@ -128,14 +119,14 @@ func requestPhases(k *stack, d *view.Detail) {
 		render.Segments(c, 0, 0, c.W, parts)
 	})
 	for _, p := range phases {
-		k.line(func(c *render.Canvas) {
+		k.add(1, func(c *render.Canvas) {
 			c.Print(0, 0, p.fill, p.style)
 			fact{p.name, render.Duration(p.took), render.Text}.draw(c.Part(2, 0, c.W-2, 1))
 		})
 	}
 }
 
-// placeLines is the height of the histogram on the page of a request.
+// placeLines is the height of the histogram on the page of a request at most.
 const placeLines = 10
 
 // requestPlace draws where the request lies among those of its operation.
@@ -152,7 +143,8 @@ func requestPlace(k *stack, d *view.Detail) {
 	if d.Outcome != "incomplete" {
 		marks = append(marks, render.Mark{Label: "this", At: d.Duration})
 	}
-	*k = append(*k, piece{placeLines, func(c *render.Canvas) { histogram(c, d.Operations, marks...) }})
+	lines := render.HistogramHeight(buckets(d.Operations), placeLines)
+	k.add(lines, func(c *render.Canvas) { histogram(c, d.Operations, marks...) })
 }
 
 func requestAttributes(k *stack, d *view.Detail) {
@@ -164,11 +156,8 @@ func requestAttributes(k *stack, d *view.Detail) {
 		widest = max(widest, render.Width(a.Key))
 	}
 	k.title("Attributes")
+	value := max(min(widest+2, k.width/2), 1)
 	for _, a := range d.Attributes {
-		k.line(func(c *render.Canvas) {
-			label := min(widest+2, c.W/2)
-			render.Left(c.Part(0, 0, label-1, 1), a.Key, render.Dim)
-			left(c.Part(label, 0, c.W-label, 1), a.Value, render.Text)
-		})
+		k.pair(a.Key, a.Value, value, render.Text)
 	}
 }

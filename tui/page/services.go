@@ -63,7 +63,7 @@ func servicePanel(c *render.Canvas, s *view.Snapshot, row int) {
 	lines := append(redFacts(&r.In, s),
 		fact{label: "calls", value: render.Count(r.Out.Count) + ", " + render.Count(r.Out.Errors) + " failed", style: max(health(&r.Out), render.Text)},
 		fact{label: "processes", value: strconv.Itoa(r.Processes) + "  " + joined(r.Protocols)},
-		fact{label: "probes cost", value: render.Nanoseconds(r.CostNS) + " a request, " + cost(r) + " of a core"},
+		fact{label: "probes cost", value: render.Nanoseconds(r.CostNS) + "/req, " + cost(r) + " core"},
 	)
 	panel(c, r.Name+" answers", lines, &r.In)
 }

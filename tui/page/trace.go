@@ -44,11 +44,14 @@ var tracePage = &Page{
 }
 
 // spanName draws whose span it is and what it did, indented below its parent: "frontend GET /orders/17". A client's span is its
-// caller's, with an arrow to whom it went.
+// caller's, which stands above it, so an arrow says whom it called.
 func spanName(c *render.Canvas, r *view.Request) {
 	indent := strings.Repeat("  ", min(max(r.Depth, 0), deepest, c.W/4))
 	who := r.Server
-	if r.Role == "client" {
+	switch {
+	case r.Role == "client" && r.Depth > 0:
+		who = "→" + r.Server
+	case r.Role == "client":
 		who = r.Client + "→" + r.Server
 	}
 	name := indent + who
@@ -118,6 +121,6 @@ func spanPanel(c *render.Canvas, s *view.Snapshot, row int) {
 	}
 	start, length := traceTimes(s)
 	render.Left(c, r.Target, render.Title)
-	at := fact{label: "began", value: render.Duration(r.Time.Sub(start)) + " after the first, of " + render.Duration(length) + " in all"}
+	at := fact{label: "began", value: "+" + render.Duration(r.Time.Sub(start)) + " of " + render.Duration(length)}
 	facts(c.Part(0, 1, c.W, c.H-1), append([]fact{at}, requestFacts(r)...))
 }

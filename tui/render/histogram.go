@@ -44,7 +44,7 @@ func Histogram(c *Canvas, buckets []Bucket, marks []Mark) {
 	marked := c.W >= 40
 	bar := c.W - DurationWidth - 1 - 1 - CountWidth
 	if marked {
-		bar = min(bar-14, longestBar)
+		bar = min(bar-marksWidth(marks), longestBar)
 	}
 	for y, r := range rows {
 		line := c.Part(0, y, c.W, 1)
@@ -70,6 +70,15 @@ func Histogram(c *Canvas, buckets []Bucket, marks []Mark) {
 // HistogramHeight is how many lines Histogram fills of those that it is given: a line says that there are no durations.
 func HistogramHeight(buckets []Bucket, given int) int {
 	return min(max(len(histogramRows(buckets, given)), 1), max(given, 0))
+}
+
+// marksWidth is what marks need that all lie in one line.
+func marksWidth(marks []Mark) int {
+	w := Width(" ◂")
+	for _, m := range marks {
+		w += 1 + Width(m.Label)
+	}
+	return w
 }
 
 // marksOf joins the labels of marks that lie in row y.

@@ -12,7 +12,7 @@ import (
 func TestHistogramHasBoundsThatPeopleThinkIn(t *testing.T) {
 	buckets := []Bucket{{900 * time.Microsecond, 10}, {1100 * time.Microsecond, 80}, {4 * time.Millisecond, 40}, {19 * time.Millisecond, 1}}
 	marks := []Mark{{"p50", 1100 * time.Microsecond}, {"p95", 4 * time.Millisecond}, {"p99", 19 * time.Millisecond}, {"none", 0}}
-	c := NewCanvas(60, 6)
+	c := NewCanvas(65, 6)
 	Histogram(c, buckets, marks)
 	want := `    1ms ███▉                                10
     2ms ███████████████████████████████     80 ◂ p50
