@@ -125,22 +125,15 @@ func vacant(ctx context.Context, path string) error {
 	return fmt.Errorf("find out whether somebody serves the socket for viewers: %w", err)
 }
 
-// publish makes the socket in the directory dir and gives it its name. The socket is bound through the descriptor of the
-// directory, so that the name it has for a moment takes no room of a long path.
+// publish makes the socket in the directory dir and gives it its name.
 func publish(ctx context.Context, dir *os.File, path, group string) (*Listener, error) {
 	temporary := filepath.Join(dir.Name(), ".sonde-"+strconv.Itoa(os.Getpid()))
 	_ = os.Remove(temporary) // of a process that had this number and was killed in here
-	private := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		var err error
-		// unix(7): the file of a socket gets the mode of the socket, less the umask. The umask is the whole process's.
-		return errors.Join(c.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), 0) }), err)
-	}}
-	ln, err := private.Listen(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(temporary)))
+	ln, err := bind(ctx, dir, filepath.Base(temporary))
 	if err != nil {
 		return nil, fmt.Errorf("make the socket for viewers: %w", err)
 	}
-	l := &Listener{UnixListener: ln.(*net.UnixListener), path: path, group: group}
-	l.SetUnlinkOnClose(false) // by the name it had then
+	l := &Listener{UnixListener: ln, path: path, group: group}
 	err = l.permit(temporary)
 	if err == nil {
 		err = os.Rename(temporary, path)
@@ -148,6 +141,26 @@ func publish(ctx context.Context, dir *os.File, path, group string) (*Listener, 
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("make the socket for viewers: %w", err), ln.Close(), os.Remove(temporary))
 	}
+	return l, nil
+}
+
+// bind makes a socket that listens, with a file that nobody may use. Its name goes through the descriptor of the directory, so
+// that it takes no room of a long path.
+func bind(ctx context.Context, dir *os.File, name string) (*net.UnixListener, error) {
+	private := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		// The file of a socket gets the mode of the socket, less the umask; the umask is the whole process's.
+		var changed error
+		if err := c.Control(func(fd uintptr) { changed = unix.Fchmod(int(fd), 0) }); err != nil {
+			return err
+		}
+		return changed
+	}}
+	ln, err := private.Listen(ctx, "unix", fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), name))
+	if err != nil {
+		return nil, err
+	}
+	l := ln.(*net.UnixListener)
+	l.SetUnlinkOnClose(false) // by the name it had then
 	return l, nil
 }
 
