@@ -105,8 +105,12 @@ func errors(c *render.Canvas, r *view.RED) {
 	if r.Errors > 0 {
 		style = max(health(r), render.Warn)
 	}
-	number(c.Part(0, 0, min(errorsMin, c.W), 1), share, style)
-	if c.W >= errorsMax && r.Errors > 0 && r.Errors < 1000 {
+	if c.W < errorsMax {
+		number(c, share, style)
+		return
+	}
+	number(c.Part(0, 0, errorsMin, 1), share, style)
+	if r.Errors > 0 && r.Errors < 1000 {
 		render.Right(c.Part(errorsMin, 0, c.W-errorsMin, 1), render.Count(r.Errors), style)
 	}
 }

@@ -18,7 +18,7 @@ func nameRED(r *view.DNS) *view.RED { return &r.RED }
 var dnsPage = &Page{
 	View: view.PageDNS, Title: "DNS", Key: '6',
 	Columns: []Column{
-		{Title: "NAME", Sort: "name", Min: 20, Max: 60, Cell: names.text(func(r *view.DNS) string { return r.Name }, render.Strong)},
+		{Title: "NAME", Sort: "name", Min: 17, Max: 60, Cell: names.text(func(r *view.DNS) string { return r.Name }, render.Strong)},
 		{Title: "RATE/s", Sort: "rate", Min: render.RateWidth, Right: true, Cell: names.rate(nameRED)},
 		{Title: "ERR", Sort: "errors", Min: errorsMin, Max: errorsMax, Right: true, Cell: names.errors(nameRED)},
 		{Title: "P50", Sort: "p50", Min: render.DurationWidth, Right: true, Drop: 1, Cell: names.quantile(nameRED, p50)},
@@ -43,7 +43,7 @@ var dnsPage = &Page{
 			return "No lookup in the " + span(s.Window) + " before this position.\nPlay on (p), seek (] and }), or look at a longer window (t)."
 		}
 		return "No lookup over UDP or TCP in the last " + span(s.Window) + "; try: getent hosts example.org\n" +
-			"Names from /etc/hosts and from caches of the resolver ask nobody; DNS over TLS and HTTPS is not read.\n" +
+			"Names from /etc/hosts and from caches ask nobody; DNS over TLS and HTTPS is not read.\n" +
 			"Take the filter away (/) if there is one, or look at a longer window (t)."
 	},
 }

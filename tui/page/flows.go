@@ -15,7 +15,7 @@ var flowsPage = &Page{
 	View: view.PageFlows, Title: "Flows", Key: '3',
 	Columns: []Column{
 		{Title: "CLIENT", Sort: "client", Min: 10, Max: 32, Cell: flows.text(func(r *view.FlowGroup) string { return r.Client }, render.Strong)},
-		{Title: "SERVER:PORT", Sort: "server", Min: 14, Max: 40, Cell: flows.text(serverPort, render.Strong)},
+		{Title: "SERVER:PORT", Sort: "server", Min: 12, Max: 40, Cell: flows.text(serverPort, render.Strong)},
 		{Title: "PROTO", Min: 6, Max: 10, Drop: 2, Cell: flows.text(flowProtocol, render.Text)},
 		{Title: "ENC", Min: 5, Drop: 1, Cell: flows.cell(func(c *render.Canvas, r *view.FlowGroup) { encryption(c, r.Encryption) })},
 		{Title: "OPEN", Sort: "conns", Min: 5, Right: true, Drop: 6, Cell: flows.number(func(r *view.FlowGroup) string { return strconv.Itoa(r.Open) })},
@@ -50,7 +50,7 @@ var flowsPage = &Page{
 			return "No connection in the " + span(s.Window) + " before this position.\nPlay on (p), seek (] and }), or look at a longer window (t)."
 		}
 		return "No connection was seen yet.\n" +
-			"Those that were open before show up with their first byte; take the filter away (/) if there is one.\n" +
+			"Those that were open before show up with their first byte; (/) takes a filter away.\n" +
 			"Agent (7) tells where probes are attached, sonde doctor what cannot be seen here."
 	},
 }

@@ -18,7 +18,7 @@ var processesPage = &Page{
 	View: view.PageProcesses, Title: "Processes", Key: '5',
 	Columns: []Column{
 		{Title: "PID", Sort: "pid", Min: 7, Right: true, Cell: processes.number(func(r *view.Process) string { return number64(uint64(r.PID)) })},
-		{Title: "NAME", Sort: "name", Min: 12, Max: 24, Cell: processes.text(func(r *view.Process) string { return r.Name }, render.Strong)},
+		{Title: "NAME", Sort: "name", Min: 9, Max: 24, Cell: processes.text(func(r *view.Process) string { return r.Name }, render.Strong)},
 		{Title: "SERVICE", Min: 10, Max: 28, Drop: 2, Cell: processes.text(func(r *view.Process) string { return r.Service }, render.Text)},
 		{Title: "CONTAINER/UNIT", Min: 14, Max: 28, Drop: 5, Cell: processes.text(home, render.Text)},
 		{Title: "REQ/s", Sort: "rate", Min: render.RateWidth, Right: true, Cell: processes.rate(processIn)},
@@ -41,7 +41,7 @@ var processesPage = &Page{
 	Crumb: crumb,
 	Empty: func(s *view.Snapshot) string {
 		if s != nil && replayed(s) {
-			return "No process is known at this position.\nA capture file holds packets and no processes; a recording tells of them with their first connection."
+			return "No process is known at this position.\nA capture file holds packets and no processes; a recording tells of them in time."
 		}
 		return "No process with a connection was seen yet.\n" +
 			"Take the filter away (/) if there is one; Agent (7) tells where probes are attached."

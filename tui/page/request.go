@@ -29,13 +29,8 @@ var requestPage = &Page{
 		}
 		return requestStyle(&s.Request.Request)
 	},
-	Body: requestBody,
-	Enter: func(s *view.Snapshot, _ int, within view.Scope) (view.Page, view.Scope, bool) {
-		if s == nil || s.Request == nil || s.Request.TraceID == "" || within.Trace != "" {
-			return "", view.Scope{}, false
-		}
-		return view.PageTrace, view.Scope{Trace: s.Request.TraceID}, true
-	},
+	Body:  requestBody,
+	Enter: func(*view.Snapshot, int, view.Scope) (view.Page, view.Scope, bool) { return "", view.Scope{}, false }, // the last page of the way
 	Crumb: crumb,
 	Empty: func(*view.Snapshot) string {
 		return "This request is not kept any more: newer ones took its place.\n" +
