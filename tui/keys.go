@@ -68,7 +68,7 @@ func pageKeys(pages []*page.Page) []binding {
 		{KeyHelp: KeyHelp{[]string{"Shift-Tab", "h", "Left"}, "previous", "previous page", groupPages},
 			do: func(m *model, _ string) { m.turn(-1) }},
 		{KeyHelp: KeyHelp{[]string{"Enter"}, "open", "what is behind the selected row", groupPages}, footer: 1,
-			when: func(m *model) bool { return m.place().page.Enter != nil }, do: func(m *model, _ string) { m.enter() }},
+			when: (*model).enterable, do: func(m *model, _ string) { m.enter() }},
 		{KeyHelp: KeyHelp{[]string{"Esc", "Backspace"}, "back", "back to where the page was entered from", groupPages}, footer: 2,
 			when: func(m *model) bool { return len(m.stack) > 1 }, do: func(m *model, _ string) { m.back() }},
 	}
@@ -184,7 +184,7 @@ func (m *model) key(ev *tcell.EventKey) {
 	case m.help != nil:
 		m.helpKey(name)
 	default:
-		m.tableKey(name)
+		m.guard(func() { m.tableKey(name) })
 	}
 }
 
@@ -192,7 +192,7 @@ func (m *model) tableKey(name string) {
 	for _, b := range m.bindings {
 		for _, k := range b.Keys {
 			if k == name && (b.when == nil || b.when(m)) {
-				m.guard(func() { b.do(m, name) })
+				b.do(m, name)
 				return
 			}
 		}

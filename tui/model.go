@@ -107,7 +107,7 @@ func (m *model) query() view.Query {
 	p := m.place()
 	return view.Query{
 		Page: p.page.View, Window: m.window, Filter: m.filter, Sort: p.sort, Reverse: p.reverse,
-		Limit: p.limit(m.layout.PageRows), Within: p.within, Frozen: m.pause.frozen,
+		Limit: p.limit(), Within: p.within, Frozen: m.pause.frozen,
 	}
 }
 
@@ -197,23 +197,34 @@ func (m *model) turn(by int) {
 // mostDeep bounds the way back: pages can lead to each other in circles.
 const mostDeep = 32
 
-// enter opens what is behind the row under the cursor.
-func (m *model) enter() {
+// behind is what the row under the cursor leads to.
+func (m *model) behind() (to *page.Page, scope view.Scope, ok bool) {
 	p := m.place()
 	row := p.selected()
-	if p.page.Enter == nil || p.snap == nil || row < 0 && p.page.Body == nil {
-		return
+	if p.page.Enter == nil || p.snap == nil || m.failures[p.page.View] != "" || row < 0 && p.page.Body == nil {
+		return nil, view.Scope{}, false
 	}
-	to, scope, ok := p.page.Enter(p.snap, row, p.within)
+	name, scope, ok := p.page.Enter(p.snap, row, p.within)
 	if !ok {
-		m.say(render.Dim, "nothing is known behind this row")
-		return
+		return nil, view.Scope{}, false
 	}
 	for _, target := range m.pages {
-		if target.View == to && len(m.stack) < mostDeep {
-			m.stack = append(m.stack, &place{page: target, within: scope})
-			return
+		if target.View == name {
+			return target, scope, true
 		}
+	}
+	return nil, view.Scope{}, false
+}
+
+func (m *model) enterable() bool {
+	_, _, ok := m.behind()
+	return ok && len(m.stack) < mostDeep
+}
+
+// enter opens what is behind the row under the cursor.
+func (m *model) enter() {
+	if to, scope, ok := m.behind(); ok && len(m.stack) < mostDeep {
+		m.stack = append(m.stack, &place{page: to, within: scope})
 	}
 }
 

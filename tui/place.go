@@ -22,6 +22,8 @@ type place struct {
 	cursor int    // row of snap
 	id     string // of that row
 	top    int    // first row, or line of Body, that was shown
+	reach  int    // how far down the user went
+	lines  int    // that rows were shown in
 	moved  bool   // the user chose the row; else the cursor stays at the first one
 	toEnd  bool   // as soon as the last rows are here
 	held   bool   // rows are those of an earlier answer than the rest
@@ -54,12 +56,17 @@ func (p *place) selected() int {
 // limits are how many rows are asked for: few while the user looks at the first ones.
 var limits = []int{view.DefaultLimit, 1000, 5000, view.MaxLimit}
 
-// limit is enough for the cursor and two screens behind it.
-func (p *place) limit(lines int) int {
+// limit is enough for the row that the user went to and two screens behind it. Where the newest rows come first, the row moves
+// on by itself: it is held then rather than followed through thousands of others.
+func (p *place) limit() int {
 	if p.toEnd {
 		return view.MaxLimit
 	}
-	need := max(p.cursor, p.top) + 2*max(lines, 20)
+	at := p.cursor
+	if p.newestFirst() {
+		at = min(at, p.reach)
+	}
+	need := at + 2*max(p.lines, 20)
 	for _, l := range limits {
 		if need <= l {
 			return l
@@ -89,13 +96,13 @@ func (p *place) accept(s *view.Snapshot, asked view.Query) {
 	switch {
 	case !p.moved || before == nil:
 		p.snap, p.held = s, false
+	case p.newestFirst() && p.cursor > 0 && !p.fills(s, at):
+		p.snap, p.held = withRows(s, before), true
 	case at >= 0:
 		if p.newestFirst() { // the row stays on its line
 			p.top += at - p.cursor
 		}
 		p.snap, p.cursor, p.held = s, at, false
-	case p.newestFirst() && p.cursor > 0:
-		p.snap, p.held = withRows(s, before), true
 	default: // the row is gone: the one that took its place is as good as any
 		p.snap, p.held = s, false
 	}
@@ -103,12 +110,18 @@ func (p *place) accept(s *view.Snapshot, asked view.Query) {
 	p.settle()
 }
 
+// fills says whether s has the selected row, which is at a row of it, and as many rows below that as were seen before.
+func (p *place) fills(s *view.Snapshot, at int) bool {
+	n := p.page.Rows(s)
+	return at >= 0 && (n >= s.Rows || at-p.cursor+p.top+p.lines <= n)
+}
+
 // refind moves the cursor to its row after another question, or to the top when it is not among the answers.
 func (p *place) refind() {
 	if at := p.find(p.snap); p.moved && at >= 0 {
 		p.cursor = at
 	} else {
-		p.cursor, p.top, p.moved = 0, 0, false
+		p.cursor, p.top, p.reach, p.moved = 0, 0, 0, false
 	}
 	p.settle()
 }
@@ -133,7 +146,7 @@ func (p *place) find(s *view.Snapshot) int {
 // settle puts the cursor within the rows and remembers what is under it.
 func (p *place) settle() {
 	if p.toEnd && p.snap != nil && (p.rows() >= p.total() || p.asked.Limit >= view.MaxLimit) {
-		p.toEnd, p.cursor = false, p.rows()-1
+		p.toEnd, p.cursor, p.reach = false, p.rows()-1, p.rows()-1
 	}
 	if !p.moved {
 		p.cursor = 0
@@ -150,6 +163,7 @@ func (p *place) move(row int) {
 	p.toEnd = false
 	p.cursor, p.moved = row, row > 0 || !p.newestFirst()
 	p.settle()
+	p.reach = p.cursor
 }
 
 // sameRows says whether two questions differ at most in how many rows they want.

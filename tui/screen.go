@@ -24,7 +24,9 @@ func (m *model) draw(c *render.Canvas) {
 	m.layout = s.Draw(c)
 	p := m.place()
 	if p.page.Body == nil || p.snap == nil {
-		p.top = m.layout.Top
+		if m.help == nil {
+			p.top, p.lines = m.layout.Top, m.layout.PageRows
+		}
 		return
 	}
 	if most := max(m.layout.BodyLines-m.layout.PageRows, 0); m.help == nil && p.top > most { // the text became shorter
