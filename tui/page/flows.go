@@ -30,7 +30,7 @@ var flowsPage = &Page{
 	},
 	Rows: flows.count,
 	ID: flows.id(func(r *view.FlowGroup) string {
-		return key(r.Client, r.Server, strconv.Itoa(int(r.Port)), r.Transport, r.Protocol, r.View, r.Interface)
+		return key(r.Client, r.Server, strconv.Itoa(int(r.Port)), r.Transport, r.View, r.Interface)
 	}),
 	Mark: flows.mark(func(r *view.FlowGroup) render.Style {
 		if r.Failed > 0 {
