@@ -33,6 +33,7 @@ type observeFlags struct {
 	read     string
 	write    string
 	filters  filter.Arguments
+	not      error // of a --not that is out of place
 	output   string
 	colour   string
 	last     int
@@ -114,13 +115,20 @@ func (a argument) String() string     { return "" }
 func (a argument) Set(v string) error { return a.set(v) }
 func (a argument) Type() string       { return a.kind }
 
+// GetSlice tells shells that the flag may be given again.
+func (a argument) GetSlice() []string { return nil }
+
 func (f *observeFlags) registerFilters(cmd *cobra.Command) {
 	for _, d := range filter.Flags() {
 		name := d.Name
 		cmd.Flags().Var(argument{func(v string) error { return f.filters.Set(name, v) }, "value"}, name,
 			d.Usage+" ("+d.Accepts+")")
 	}
-	not := cmd.Flags().VarPF(argument{func(string) error { return f.filters.Not() }, "bool"}, "not", "",
+	setNot := func(string) error {
+		f.not = errors.Join(f.not, f.filters.Not()) // told later: to complete a line, cobra reads it twice
+		return nil
+	}
+	not := cmd.Flags().VarPF(argument{setNot, "bool"}, "not", "",
 		"turn the next filter around")
 	not.NoOptDefVal = "true"
 }

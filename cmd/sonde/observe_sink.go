@@ -20,6 +20,9 @@ func (f *observeFlags) sink(e env) (*observeSink, error) {
 	if f.limit < 0 || f.last < 0 || f.duration < 0 {
 		return nil, errors.New("--limit, --last and --duration cannot be negative; 0 switches them off")
 	}
+	if f.not != nil {
+		return nil, f.not
+	}
 	c, err := f.filters.Config()
 	if err != nil {
 		return nil, err

@@ -74,11 +74,8 @@ membership in the group sonde, and to read files none at all.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{plain(err)} })
 	root.AddCommand(topCommand(e), observeCommand(e), recordCommand(e), runCommand(e), doctorCommand(e), versionCommand(e), manCommand(e))
 	root.SetHelpCommand(helpCommand(root))
-	root.InitDefaultCompletionCmd()
-	if completion, _, err := root.Find([]string{"completion"}); err == nil {
-		completion.Args = someShell
-		completion.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	}
+	completionCommand(root, e.stdout)
+	completeFlags(root)
 	return root
 }
 
@@ -103,6 +100,17 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:   "help [command]",
 		Short: "Help about any command",
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			if cmd, _, err := root.Find(args); err == nil {
+				for _, c := range cmd.Commands() {
+					if c.IsAvailableCommand() {
+						names = append(names, c.Name()+"\t"+c.Short)
+					}
+				}
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(_ *cobra.Command, args []string) error {
 			cmd, rest, err := root.Find(args)
 			if err != nil || len(rest) > 0 {
