@@ -22,6 +22,7 @@ var completers = map[string]completer{
 	"color":     oneOf("auto", "always", "never"),
 	"hooks":     oneOf("auto", "fentry", "kprobe", "tracepoint"),
 	"tc":        oneOf("auto", "tcx", "clsact", "off"),
+	"history":   oneOf(historyOnDemand, historyAlways),
 	"causes":    oneOf(string(causesAuto), string(causesOn), string(causesOff)),
 	"interface": func(string) []string { return interfaceNames() },
 	"cgroup":    cgroupPaths,

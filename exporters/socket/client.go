@@ -79,7 +79,7 @@ func (c *Client) Snapshot(ctx context.Context, q view.Query) (*view.Snapshot, er
 	if err := c.ask(ctx, http.MethodPost, "/v1/snapshot", q, s); err != nil {
 		return nil, err
 	}
-	s.Source = c.path
+	s.Mode, s.Source = "attached", c.path
 	return s, nil
 }
 

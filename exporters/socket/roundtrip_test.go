@@ -50,7 +50,7 @@ func TestEveryFieldOfAQuestionAndItsAnswerArrives(t *testing.T) {
 			t.Errorf("page %s: asked\n%+v, and the world was asked\n%+v", page, asked, got)
 		}
 		want := given
-		want.Source = c.Path
+		want.Mode, want.Source = "attached", c.Path
 		if !reflect.DeepEqual(*answer, want) {
 			t.Errorf("page %s: the world said\n%+v, and what arrived is\n%+v", page, want, *answer)
 		}
@@ -63,7 +63,7 @@ func TestEmptyAnswersArriveEmpty(t *testing.T) {
 	client := dial(t, c.Path)
 	for _, page := range pages {
 		got, err := client.Snapshot(t.Context(), view.Query{Page: page})
-		if want := (&view.Snapshot{Page: page, Source: c.Path}); err != nil || !reflect.DeepEqual(got, want) {
+		if want := (&view.Snapshot{Page: page, Mode: "attached", Source: c.Path}); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%+v, %v, want %+v", got, err, want)
 		}
 	}
