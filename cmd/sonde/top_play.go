@@ -322,6 +322,9 @@ func (w *playedWorld) Speed(factor float64) error { return w.player.Speed(factor
 
 // Seek implements view.Player.
 func (w *playedWorld) Seek(to time.Time) error {
+	if w.player.Status().Start == 0 { // nor is its clock known
+		return fmt.Errorf("%w: the file has not begun", view.ErrCannotNow)
+	}
 	err := w.player.Seek(w.boot(to))
 	if errors.Is(err, player.ErrOnce) {
 		return fmt.Errorf("%w: %w", view.ErrCannotNow, err)
