@@ -205,15 +205,15 @@ func agentHooks(k *stack, a *view.Agent) {
 		return
 	}
 	k.title("Hooks")
+	const probe = 20
 	for _, h := range a.Hooks {
-		k.add(1, func(c *render.Canvas) {
-			const probe = 20
-			render.Left(c.Part(0, 0, probe-1, 1), h.Probe, render.Text)
-			rest := c.Part(probe, 0, c.W-probe, 1)
-			render.Left(rest, h.Hook, render.Text)
-			if x := render.Width(h.Hook) + 2; x < rest.W {
-				render.Left(rest.Part(x, 0, rest.W-x, 1), h.Why, render.Dim)
-			}
-		})
+		if len(h.Hook)+2+len(h.Why) <= k.width-probe {
+			k.pair(h.Probe, strings.TrimSuffix(h.Hook+", "+h.Why, ", "), probe, render.Text)
+			continue
+		}
+		k.pair(h.Probe, h.Hook, probe, render.Text)
+		if h.Why != "" {
+			k.fold(h.Why, probe, render.Dim)
+		}
 	}
 }

@@ -19,7 +19,7 @@ var dnsPage = &Page{
 	View: view.PageDNS, Title: "DNS", Key: '6',
 	Columns: []Column{
 		{Title: "NAME", Sort: "name", Min: 17, Max: 60, Cell: names.text(func(r *view.DNS) string { return r.Name }, render.Strong)},
-		{Title: "RATE/s", Sort: "rate", Min: render.RateWidth, Right: true, Cell: names.rate(nameRED)},
+		{Title: "RATE", Sort: "rate", Min: render.RateWidth, Right: true, Cell: names.rate(nameRED)},
 		{Title: "ERR", Sort: "errors", Min: errorsMin, Max: errorsMax, Right: true, Cell: names.errors(nameRED)},
 		{Title: "P50", Sort: "p50", Min: render.DurationWidth, Right: true, Drop: 1, Cell: names.quantile(nameRED, p50)},
 		{Title: "P99", Sort: "p99", Min: render.DurationWidth, Right: true, Cell: names.quantile(nameRED, p99)},
@@ -32,7 +32,7 @@ var dnsPage = &Page{
 	ID:          names.id(func(r *view.DNS) string { return r.Name }),
 	Mark:        names.mark(func(r *view.DNS) render.Style { return health(&r.RED) }),
 	Panel:       namePanel,
-	PanelHeight: 9,
+	PanelHeight: tallPanel,
 	Enter: names.enter(view.PageRequests, func(r *view.DNS, to *view.Scope) bool {
 		*to = view.Scope{DNSName: r.Name}
 		return r.Name != ""

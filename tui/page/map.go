@@ -30,7 +30,7 @@ var mapPage = &Page{
 	ID:          edges.id(func(r *view.Edge) string { return key(r.Client, r.Server, r.Protocol) }),
 	Mark:        edges.mark(func(r *view.Edge) render.Style { return health(&r.RED) }),
 	Panel:       edgePanel,
-	PanelHeight: 9,
+	PanelHeight: tallPanel,
 	Enter: edges.enter(view.PageRequests, func(r *view.Edge, to *view.Scope) bool {
 		*to = view.Scope{Client: r.Client, Server: r.Server, Protocol: r.Protocol}
 		return true

@@ -127,7 +127,11 @@ func TestTablesFitTheLeastTerminal(t *testing.T) {
 			if column.Max != 0 && column.Max < column.Min {
 				t.Errorf("%s: column %s takes less than it needs", p.View, column.Title)
 			}
-			if render.Width(column.Title) > max(column.Min, 1) && column.Title != "SERVER:PORT" {
+			title := column.Title
+			if column.Sort != "" {
+				title += "↓"
+			}
+			if render.Width(title) > column.Min {
 				t.Errorf("%s: the title of column %s does not fit", p.View, column.Title)
 			}
 			if column.Drop == 0 {
@@ -177,6 +181,12 @@ func TestEnterLeadsToWhatIsBehindARow(t *testing.T) {
 	}
 }
 
+func TestTraceIsNamedByItsID(t *testing.T) {
+	if got := tracePage.Crumb(view.Scope{Trace: traceID}); got != traceID {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestCrumbNamesTheWay(t *testing.T) {
 	for want, within := range map[string]view.Scope{
 		"":                             {},
@@ -190,7 +200,7 @@ func TestCrumbNamesTheWay(t *testing.T) {
 		"trace " + traceID:             {Trace: traceID},
 		"request 18446744073709551615": {Request: 1<<64 - 1},
 	} {
-		for _, p := range All() {
+		for _, p := range []*Page{servicesPage, routesPage, requestsPage, flowsPage, connsPage} {
 			if got := p.Crumb(within); got != want {
 				t.Errorf("%s: got %q, want %q", p.View, got, want)
 			}

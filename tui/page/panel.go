@@ -17,6 +17,9 @@ type fact struct {
 	style        render.Style
 }
 
+// tallPanel is the height of a panel with a histogram: a title, and lines for three decades in steps of 1, 2, 5.
+const tallPanel = 11
+
 // factLabel is the width of labels, factWidth what a column of facts wants.
 const (
 	factLabel = 12

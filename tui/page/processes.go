@@ -25,7 +25,7 @@ var processesPage = &Page{
 		{Title: "ERR", Sort: "errors", Min: errorsMin, Max: errorsMax, Right: true, Cell: processes.errors(processIn)},
 		{Title: "P95", Sort: "p95", Min: render.DurationWidth, Right: true, Cell: processes.quantile(processIn, p95)},
 		{Title: "OUT/s", Sort: "calls", Min: render.RateWidth, Right: true, Drop: 3, Cell: processes.rate(processOut)},
-		{Title: "CONNS", Sort: "conns", Min: 5, Right: true, Drop: 4, Cell: processes.number(func(r *view.Process) string { return strconv.Itoa(r.Conns) })},
+		{Title: "CONNS", Sort: "conns", Min: 6, Right: true, Drop: 4, Cell: processes.number(func(r *view.Process) string { return strconv.Itoa(r.Conns) })},
 		{Title: "TX/s", Sort: "bytes", Min: render.SizeWidth, Right: true, Drop: 1, Cell: processes.number(func(r *view.Process) string { return render.SizeRate(r.TransmitPerS) })},
 		{Title: "RX/s", Sort: "bytes", Min: render.SizeWidth, Right: true, Drop: 1, Cell: processes.number(func(r *view.Process) string { return render.SizeRate(r.ReceivePerS) })},
 	},
@@ -33,7 +33,7 @@ var processesPage = &Page{
 	ID:          processes.id(func(r *view.Process) string { return key(number64(uint64(r.PID)), r.Name) }),
 	Mark:        processes.mark(func(r *view.Process) render.Style { return health(&r.In) }),
 	Panel:       processPanel,
-	PanelHeight: 9,
+	PanelHeight: tallPanel,
 	Enter: processes.enter(view.PageRequests, func(r *view.Process, to *view.Scope) bool {
 		*to = view.Scope{PID: r.PID}
 		return r.PID != 0

@@ -31,7 +31,7 @@ var requestPage = &Page{
 	},
 	Body:  requestBody,
 	Enter: func(*view.Snapshot, int, view.Scope) (view.Page, view.Scope, bool) { return "", view.Scope{}, false }, // the last page of the way
-	Crumb: crumb,
+	Crumb: func(view.Scope) string { return "" },                                                                  // it says what it is
 	Empty: func(*view.Snapshot) string {
 		return "This request is not kept any more: newer ones took its place.\n" +
 			"Pause (p) to look at one for as long as you like; sonde record keeps all of them."

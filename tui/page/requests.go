@@ -19,11 +19,12 @@ var requestsPage = &Page{
 			Cell: requests.text(func(r *view.Request) string { return render.Clock(r.Time) }, render.Dim)},
 		{Title: "", Min: 1, Cell: requests.cell(func(c *render.Canvas, r *view.Request) { render.Left(c, requestMark(r), requestStyle(r)) })},
 		{Title: "CLIENT", Min: 8, Max: 20, Drop: 4, Cell: requests.text(func(r *view.Request) string { return r.Client }, render.Text)},
+		{Title: "AT", Min: 2, Max: 6, Drop: 3, Cell: requests.cell(side)},
 		{Title: "SERVER", Sort: "server", Min: 8, Max: 20, Drop: 3, Cell: requests.text(func(r *view.Request) string { return r.Server }, render.Text)},
 		{Title: "PROTO", Min: 6, Max: 10, Drop: 5, Cell: requests.text(func(r *view.Request) string { return r.Protocol }, render.Text)},
 		{Title: "TARGET", Min: 22, Max: 160, Cell: requests.text(func(r *view.Request) string { return r.Target }, render.Strong)},
-		{Title: "STATUS", Sort: "status", Min: 6, Max: 12, Drop: 1, Cell: requests.cell(status)},
-		{Title: "DURATION", Sort: "duration", Min: 8, Right: true, Cell: requests.cell(duration)},
+		{Title: "STATUS", Sort: "status", Min: 7, Max: 12, Drop: 1, Cell: requests.cell(status)},
+		{Title: "DURATION", Sort: "duration", Min: 9, Right: true, Cell: requests.cell(duration)},
 		{Title: "BYTES", Sort: "bytes", Min: render.SizeWidth, Right: true, Drop: 6,
 			Cell: requests.number(func(r *view.Request) string { return render.Size(r.BytesIn + r.BytesOut) })},
 	},
@@ -58,6 +59,21 @@ func requestStyle(r *view.Request) render.Style {
 		return render.Text
 	}
 	return render.Warn
+}
+
+// side draws which end a request was seen at, in a word where there is room: one that was seen at both has two rows.
+func side(c *render.Canvas, r *view.Request) {
+	arrow := "→"
+	switch r.Role {
+	case "client":
+		arrow = "•→"
+	case "server":
+		arrow = "→•"
+	}
+	if c.W >= len("client") {
+		arrow = r.Role
+	}
+	left(c, arrow, render.Dim)
 }
 
 func status(c *render.Canvas, r *view.Request) { left(c, r.Status, requestStyle(r)) }

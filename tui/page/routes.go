@@ -35,7 +35,7 @@ var routesPage = &Page{
 		}
 		total(c, s, "All operations")
 	},
-	PanelHeight: 9,
+	PanelHeight: tallPanel,
 	Enter: routes.enter(view.PageRequests, func(r *view.Route, to *view.Scope) bool {
 		to.Service, to.Route, to.Protocol = r.Service, r.Operation, r.Protocol
 		return true

@@ -37,7 +37,7 @@ var servicesPage = &Page{
 	ID:          services.id(func(r *view.Service) string { return r.Name }),
 	Mark:        services.mark(func(r *view.Service) render.Style { return health(&r.In) }),
 	Panel:       servicePanel,
-	PanelHeight: 9,
+	PanelHeight: tallPanel,
 	Enter: services.enter(view.PageRoutes, func(r *view.Service, to *view.Scope) bool {
 		to.Service = r.Name
 		return true

@@ -91,10 +91,12 @@ func (k *stack) draw(c *render.Canvas) {
 const (
 	twoColumns = 110
 	columnGap  = 3
+	margin     = 1 // at the left, as tables have it
 )
 
 // columnsOf makes the stacks of a Body that is w wide: two, or twice the same where there is room for one.
 func columnsOf(w int) []*stack {
+	w = max(w-margin, 0)
 	if w < twoColumns {
 		only := &stack{width: w}
 		return []*stack{only, only}
@@ -105,6 +107,7 @@ func columnsOf(w int) []*stack {
 
 // scrolled draws what columnsOf made, all from line top on, and returns how many lines the highest has.
 func scrolled(c *render.Canvas, top int, columns []*stack) int {
+	c = c.Part(margin, 0, c.W-margin, c.H)
 	if columns[0] == columns[1] {
 		columns = columns[:1]
 	}

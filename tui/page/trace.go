@@ -36,7 +36,7 @@ var tracePage = &Page{
 		}
 		return "", view.Scope{}, false
 	},
-	Crumb: crumb,
+	Crumb: func(within view.Scope) string { return within.Trace },
 	Empty: func(s *view.Snapshot) string {
 		return "No request of this trace is kept any more.\n" +
 			"The newest requests are kept; pause (p) to look at one for as long as you like."
