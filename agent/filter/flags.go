@@ -8,6 +8,8 @@ import (
 	"strings"
 )
 
+var errNotTwice = errors.New("--not twice in a row: each reverses the one filter after it")
+
 // Flags lists the flags that Arguments.Set takes, in the order to show them. "not" is not among them: it has no value.
 func Flags() []Flag {
 	out := make([]Flag, 0, kindCount)
@@ -26,15 +28,13 @@ func Flags() []Flag {
 type Arguments struct {
 	config Config
 	not    bool
+	twice  bool // --not was given twice in a row
 }
 
 // Not turns the next filter, and that alone, into an exclusion.
-func (a *Arguments) Not() error {
-	if a.not {
-		return errors.New("--not twice in a row: each reverses the one filter after it")
-	}
+func (a *Arguments) Not() {
+	a.twice = a.twice || a.not
 	a.not = true
-	return nil
 }
 
 // Set adds a value of the named flag. Several values may be given with commas between them, except to http-path and text, where
@@ -54,7 +54,10 @@ func (a *Arguments) Set(name, value string) error {
 
 // Config returns what was collected. A --not that no filter follows is an error.
 func (a *Arguments) Config() (Config, error) {
-	if a.not {
+	switch {
+	case a.twice:
+		return Config{}, errNotTwice
+	case a.not:
 		return Config{}, errors.New("--not is not followed by a filter: put it before the one to reverse")
 	}
 	return a.config, nil

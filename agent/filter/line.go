@@ -66,9 +66,12 @@ func (p *lineParser) take(tokens []token) (int, error) {
 	first := tokens[0]
 	name, flag := strings.CutPrefix(first.text, "--")
 	switch {
+	case first.text == "--not" && p.arguments.not:
+		return 0, errNotTwice
 	case first.text == "--not":
 		p.not = first.from
-		return 0, p.arguments.Not()
+		p.arguments.Not()
+		return 0, nil
 	case !flag && strings.HasPrefix(first.text, "-"):
 		return 0, fmt.Errorf("%q: flags begin with two dashes; for a text that begins with one write --text=%s", first.text, quoted(first.text))
 	case !flag:

@@ -97,7 +97,9 @@ func (f *Filter) Lost(*model.Loss) bool {
 }
 
 // Traces tells whether f asks for the identifiers of traces, which requests have only where somebody traces.
-func (f *Filter) Traces() bool { return f != nil && (f.allow.has(kindTraceID) || f.deny.has(kindTraceID)) }
+func (f *Filter) Traces() bool {
+	return f != nil && (f.allow.has(kindTraceID) || f.deny.has(kindTraceID))
+}
 
 func (f *Filter) wants(event uint8) bool {
 	return (!f.allow.has(kindType) || f.allow.types&event != 0) && f.deny.types&event == 0

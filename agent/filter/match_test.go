@@ -58,9 +58,7 @@ func compileLine(line string) (*Filter, error) {
 	for i := 0; i < len(words); i++ {
 		name := strings.TrimPrefix(words[i], "--")
 		if name == "not" {
-			if err := args.Not(); err != nil {
-				return nil, err
-			}
+			args.Not()
 			continue
 		}
 		i++

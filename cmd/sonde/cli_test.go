@@ -19,6 +19,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"sonde/tui"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata")
@@ -153,8 +155,42 @@ func TestManualHasEveryCommandAndFlag(t *testing.T) {
 		})
 	})
 	for _, line := range strings.Split(r.stdout, "\n") {
-		if strings.HasPrefix(line, ".") && !regexp.MustCompile(`^\.(TH|SH|SS|B|PP|TP|nf|fi)\b`).MatchString(line) {
+		if strings.HasPrefix(line, ".") && !regexp.MustCompile(`^\.(TH|SH|SS|B|PP|TP|nf|fi|nh|ad)\b`).MatchString(line) {
 			t.Errorf("text that roff takes for a request: %q", line)
+		}
+	}
+}
+
+// TestManualHasNoWarnings asks the programs that show manuals.
+func TestManualHasNoWarnings(t *testing.T) {
+	page := sonde(t, "man").stdout
+	for _, args := range [][]string{{"mandoc", "-T", "lint", "-W", "warning"}, {"groff", "-ww", "-man", "-Tutf8", "-z"}} {
+		path, err := exec.LookPath(args[0])
+		if err != nil {
+			t.Logf("%s is not installed", args[0])
+			continue
+		}
+		cmd := exec.Command(path, args[1:]...)
+		cmd.Stdin = strings.NewReader(page)
+		out, _ := cmd.CombinedOutput()
+		for line := range strings.Lines(string(out)) {
+			if !strings.Contains(line, "missing date") { // the same source gives the same page
+				t.Errorf("%s: %s", strings.Join(args, " "), line)
+			}
+		}
+	}
+}
+
+func TestManualHasTheKeysOfTheViewer(t *testing.T) {
+	page := sonde(t, "man").stdout
+	for _, k := range tui.Keys() {
+		if !strings.Contains(page, escape(k.Help)) {
+			t.Errorf("%q is missing: %s", k.Keys, k.Help)
+		}
+	}
+	for _, section := range []string{"EXIT STATUS", "ENVIRONMENT", "FILES"} {
+		if !strings.Contains(page, `.SH "`+section+`"`) {
+			t.Errorf("no section %s", section)
 		}
 	}
 }

@@ -9,6 +9,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"sonde/exporters/socket"
+	"sonde/tui"
 )
 
 // manCommand writes sonde(1). It is for packagers, so that the page is never older than the binary, and hidden from users.
@@ -34,10 +37,18 @@ func manCommand(e env) *cobra.Command {
 var outside = [...][2]string{
 	{"EXIT STATUS", "0: done, also when ended by SIGINT or SIGTERM.\n\n" +
 		"1: sonde could not do its work; one line on stderr says why and what to do.\n\n" +
-		"2: the command line is wrong."},
+		"2: the command line is wrong.\n\n" +
+		"3: observe --exit-code showed no event."},
 	{"ENVIRONMENT", "SONDE_RING_BYTES: default of --ring-size.\n\n" +
+		socketVariable + ": socket for viewers, of run and of top.\n\n" +
 		"GOMEMLIMIT: soft limit of the daemon's heap in place of 256MiB, as in 512MiB.\n\n" +
-		"NO_COLOR: when set, no colours."},
+		"NO_COLOR: when set, no colours. --color=always overrules it.\n\n" +
+		"TERM: dumb means no colours.\n\n" +
+		"OTEL_TRACES_EXPORTER, OTEL_METRICS_EXPORTER, OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_RESOURCE_ATTRIBUTES, OTEL_TRACES_SAMPLER, " +
+		"OTEL_PROPAGATORS and the others that OpenTelemetry specifies: what run exports, and where to."},
+	{"FILES", socket.DefaultPath + ": socket of a running agent, for root and the group " + socket.DefaultGroup + ".\n\n" +
+		"/etc/default/sonde: environment of the systemd unit sonde.service."},
+	{"SEE ALSO", "tcpdump(8), ss(8), bpftool(8)"},
 	{"LICENSE", "Apache-2.0; the programs that it loads into the kernel: GPL-2.0-only or BSD-2-Clause."},
 }
 
@@ -47,6 +58,8 @@ type page struct{ strings.Builder }
 func (p *page) write(root *cobra.Command) {
 	// No date: the same source gives the same page.
 	p.macro(".TH", strings.ToUpper(root.Name()), "1", "", root.Name()+" "+version, "User Commands")
+	p.line(".nh") // a flag that is broken at a hyphen can neither be found nor copied
+	p.line(".ad l")
 	p.macro(".SH", "NAME")
 	p.line(root.Name() + " - " + root.Short)
 	p.macro(".SH", "SYNOPSIS")
@@ -80,7 +93,25 @@ func (p *page) commands(parent *cobra.Command) {
 			p.line("Examples:")
 			p.literal(c.Example)
 		}
+		if c.Name() == "top" {
+			p.keys(tui.Keys())
+		}
 		p.commands(c)
+	}
+}
+
+// keys writes the table that the viewer shows with ?, group by group.
+func (p *page) keys(table []tui.KeyHelp) {
+	group := ""
+	for _, k := range table {
+		if k.Group != group {
+			group = k.Group
+			p.line(".PP")
+			p.line("Keys, " + strings.ToLower(group) + ":")
+		}
+		p.line(".TP")
+		p.bold(strings.Join(k.Keys, ", "))
+		p.line(k.Help)
 	}
 }
 
@@ -142,7 +173,7 @@ func (p *page) macro(name string, args ...string) {
 // line writes a line of text, or a bare request of the list that this file uses.
 func (p *page) line(s string) {
 	switch s {
-	case ".PP", ".TP", ".nf", ".fi":
+	case ".PP", ".TP", ".nf", ".fi", ".nh", ".ad l":
 	default:
 		s = escape(s)
 		if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") { // roff would take it for a request

@@ -33,7 +33,6 @@ type observeFlags struct {
 	read     string
 	write    string
 	filters  filter.Arguments
-	not      error // of a --not that is out of place
 	output   string
 	colour   string
 	last     int
@@ -122,10 +121,10 @@ func (f *observeFlags) registerFilters(cmd *cobra.Command) {
 	for _, d := range filter.Flags() {
 		name := d.Name
 		cmd.Flags().Var(argument{func(v string) error { return f.filters.Set(name, v) }, "value"}, name,
-			d.Usage+" ("+d.Accepts+")")
+			d.Usage+": "+d.Accepts)
 	}
 	setNot := func(string) error {
-		f.not = errors.Join(f.not, f.filters.Not()) // told later: to complete a line, cobra reads it twice
+		f.filters.Not()
 		return nil
 	}
 	not := cmd.Flags().VarPF(argument{setNot, "bool"}, "not", "",

@@ -78,6 +78,8 @@ type grouped struct {
 	clock    func() model.Clock
 	interval time.Duration // 0: once, at the end
 	next     time.Duration // when to write again, since boot
+	written  bool          // at least once
+	ending   bool          // the last part of an interval is not worth an empty table
 	err      error
 }
 
@@ -96,10 +98,11 @@ func (g *grouped) tick(now time.Duration) {
 
 // write shows what was counted since the last time.
 func (g *grouped) write() {
-	if g.err != nil {
+	report := g.summary.Report()
+	if g.err != nil || g.ending && g.written && report.Total.Count == 0 {
 		return
 	}
-	report := g.summary.Report()
+	g.written = true
 	if g.json {
 		g.err = report.WriteJSON(g.out, g.clock())
 	} else {

@@ -20,9 +20,6 @@ func (f *observeFlags) sink(e env) (*observeSink, error) {
 	if f.limit < 0 || f.last < 0 || f.duration < 0 {
 		return nil, errors.New("--limit, --last and --duration cannot be negative; 0 switches them off")
 	}
-	if f.not != nil {
-		return nil, f.not
-	}
 	c, err := f.filters.Config()
 	if err != nil {
 		return nil, err
@@ -202,6 +199,7 @@ func (s *observeSink) Tick(now time.Duration) {
 
 func (s *observeSink) finish() {
 	if s.groups != nil {
+		s.groups.ending = true
 		s.groups.write()
 	}
 	s.out.Flush()

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"time"
 	"unicode"
@@ -60,7 +61,7 @@ func (r *Report) WriteJSON(out io.Writer, clock model.Clock) error {
 func (r *Report) line(g *Group, clock model.Clock) *line {
 	l := &line{
 		Type: "summary", Of: r.of(), From: clock.Wall(r.From).UTC(), To: clock.Wall(r.To).UTC(), By: map[string]string{},
-		Other: g == r.Other, Count: g.Count, Rate: r.Rate(g), Errors: g.Errors, Incomplete: g.Incomplete, Bytes: g.Bytes,
+		Other: g == r.Other, Count: g.Count, Rate: math.Round(r.Rate(g)*1000) / 1000, Errors: g.Errors, Incomplete: g.Incomplete, Bytes: g.Bytes,
 		P50: int64(g.Durations.Quantile(0.5)), P95: int64(g.Durations.Quantile(0.95)), P99: int64(g.Durations.Quantile(0.99)),
 		Max: int64(g.Durations.Max()),
 	}

@@ -42,7 +42,7 @@ var measures = []measure{
 		if rate == 0 || math.IsInf(rate, 0) {
 			return append(b, '-')
 		}
-		return append(strconv.AppendFloat(b, rate, 'f', 1, 64), "/s"...)
+		return append(strconv.AppendFloat(b, rate, 'f', 2, 64), "/s"...)
 	}},
 	{errorsTitle, func(b []byte, _ *Report, g *Group) []byte { return strconv.AppendUint(b, g.Errors, 10) }},
 	{"P50", quantile(0.5)},
