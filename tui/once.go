@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,19 +68,19 @@ func once(ctx context.Context, c Config, pages []*page.Page, w io.Writer, width,
 // still draws the screen without what is there for keys.
 func (m *model) still(width, height int) *render.Canvas {
 	s := m.screen()
-	s.Footer = nil
+	s.Every, s.Query = true, m.question(strconv.Itoa(m.place().total()))
 	if s.Table != nil {
 		s.Table.Cursor = -1
 	}
 	if height <= 0 {
-		height = 10
+		height = 6 + len(s.Notes)
 		switch {
 		case s.Body != nil:
 			height += s.Body(render.NewCanvas(width, 1), 0)
 		case s.Table != nil:
-			height += max(s.Table.Rows, 4)
+			height += max(s.Table.Rows, 6)
 		}
-		height = max(height, 16)
+		height = max(height, 16) // less would leave out the title
 		s.PanelWanted = render.PanelOff
 	}
 	c := render.NewCanvas(width, height)

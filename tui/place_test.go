@@ -259,3 +259,9 @@ func TestTextOfAPageWithoutRowsScrolls(t *testing.T) {
 	d.press("k", "PgUp")
 	d.see("line 1\n")
 }
+
+func TestLongStatusIsShownInFull(t *testing.T) {
+	d := newDesk(t, steady(50), 40, 12)
+	d.m.say(0, "700 rows are in a-folder/with-a-long-name/sonde-services-20261121-120000.json")
+	d.see("700 rows are in\n", "a-folder/with-a-long-name/sonde-servic\n es-20261121-120000.json\n", "? help")
+}

@@ -77,7 +77,7 @@ func origin(stack []byte) string {
 func (m *model) screen() render.Screen {
 	p := m.place()
 	s := render.Screen{
-		Header: m.header(), Tabs: m.tabs(), Crumb: m.crumb(), Query: m.question(), Footer: m.hints(), Help: m.help,
+		Header: m.header(), Tabs: m.tabs(), Crumb: m.crumb(), Query: m.question(p.position()), Footer: m.hints(), Help: m.help,
 		PanelWanted: m.panel, Failure: m.failures[p.page.View], Status: m.statusLine(), Top: p.top,
 	}
 	if m.play != nil {
@@ -203,8 +203,8 @@ func (m *model) crumb() []render.Span {
 	return spans
 }
 
-// question says what is asked, so that nobody takes part of the rows for all of them.
-func (m *model) question() []render.Span {
+// question says what is asked, so that nobody takes part of the rows for all of them. rows is how many there are.
+func (m *model) question(rows string) []render.Span {
 	p := m.place()
 	var spans []render.Span
 	add := func(label, text string, style render.Style) {
@@ -220,7 +220,7 @@ func (m *model) question() []render.Span {
 		add("filter ", m.filter, render.Warn)
 	}
 	if p.snap != nil && p.page.Body == nil {
-		add("rows ", position(p), render.Text)
+		add("rows ", rows, render.Text)
 	}
 	if key := p.sortKey(); key != "" && p.page.Body == nil {
 		add("by ", key, render.Text)
@@ -230,7 +230,7 @@ func (m *model) question() []render.Span {
 }
 
 // position says where in how many rows the cursor is.
-func position(p *place) string {
+func (p *place) position() string {
 	if p.rows() == 0 {
 		return "0"
 	}

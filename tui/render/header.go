@@ -5,6 +5,7 @@ package render
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -84,8 +85,8 @@ func (h *Header) drawNumbers(c *Canvas, y int) {
 		lost = Bad
 	}
 	fields := [][]Span{
-		{{fmt.Sprintf("%7s", Rate(h.Requests)), Strong}, {" req/s", Dim}},
-		{{fmt.Sprintf("%6s", Rate(h.Errors)), failed}, {" err/s", failed}},
+		{{fmt.Sprintf("%7s", strings.TrimSpace(Rate(h.Requests))), Strong}, {" req/s", Dim}},
+		{{fmt.Sprintf("%6s", strings.TrimSpace(Rate(h.Errors))), failed}, {" err/s", failed}},
 		h.lost(lost),
 		{{fmt.Sprintf("%5d", h.Flows), Text}, {" flows", Dim}},
 		{{fmt.Sprintf("%7s", SizeRate(h.BytesPerS)), Text}, {"/s", Dim}},

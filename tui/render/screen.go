@@ -30,6 +30,7 @@ type Screen struct {
 	PanelWanted Panel
 
 	Notes  []string
+	Every  bool // note has its line; else one has, and there is always room for it
 	Status Span // in place of the notes
 	Footer []Hint
 
@@ -80,6 +81,7 @@ func (s *Screen) Draw(c *Canvas) Layout {
 	default:
 		s.drawMiddle(middle, y, &l)
 	}
+	s.drawStatus(c)
 	if s.Prompt != nil { // over what is below it
 		s.Prompt.draw(c, y-1, &l)
 	}
@@ -96,10 +98,10 @@ func (s *Screen) drawSmall(c *Canvas, l *Layout) {
 		return
 	}
 	y := 0
-	if c.H >= 3 && s.Table != nil && c.W >= LeastWidth {
-		s.Header.drawNumbers(c, 0)
-		l.FirstY, y = 2, c.H-1
-		shown := s.Table.Draw(c.Part(0, 1, c.W, c.H-2))
+	if c.H >= 3 && c.W >= LeastWidth/2 && s.Table != nil {
+		y = c.H - 1
+		shown := s.Table.Draw(c.Part(0, 0, c.W, y))
+		l.FirstY = shown.FirstY
 		l.Top, l.PageRows = shown.Top, shown.PageRows
 	}
 	c.Print(0, y, Cut(fmt.Sprintf("too small: %dx%d of %dx%d", c.W, c.H, LeastWidth, LeastHeight), c.W), Warn)
@@ -154,18 +156,18 @@ func printCut(c *Canvas, spans []Span) {
 
 // drawBottom draws notes and keys and returns how many lines they take.
 func (s *Screen) drawBottom(c *Canvas) int {
-	if c.H < 12 {
-		if s.Status.Text != "" {
-			c.Print(1, c.H-1, Cut(s.Status.Text, c.W-2), s.Status.Style)
-		} else {
-			drawHints(c, c.H-1, s.Footer)
+	if s.Every {
+		for i, note := range s.Notes {
+			c.Print(1, c.H-len(s.Notes)+i, Cut(note, c.W-2), Warn)
 		}
-		return 1
+		return len(s.Notes)
 	}
 	drawHints(c, c.H-1, s.Footer)
+	if c.H < 12 {
+		return 1
+	}
 	switch {
-	case s.Status.Text != "":
-		c.Print(1, c.H-2, Cut(s.Status.Text, c.W-2), s.Status.Style)
+	case s.Status.Text != "": // comes over the lowest rows, as long as it may be
 	case len(s.Notes) > 0:
 		more := ""
 		if len(s.Notes) > 1 {
@@ -175,6 +177,23 @@ func (s *Screen) drawBottom(c *Canvas) int {
 		c.Print(x, c.H-2, more, Dim)
 	}
 	return 2
+}
+
+// mostStatus is how many lines a status takes at most.
+const mostStatus = 4
+
+// drawStatus prints what happened in full: half a path is none. It covers rows, so that nothing moves.
+func (s *Screen) drawStatus(c *Canvas) {
+	lines := Wrap(s.Status.Text, c.W-2)
+	lines = lines[:min(len(lines), mostStatus, c.H-2)]
+	y := c.H - 1 - len(lines)
+	if c.H < 12 {
+		y++
+	}
+	for i, line := range lines {
+		c.Part(0, y+i, c.W, 1).Fill(Text)
+		c.Print(1, y+i, line, s.Status.Style)
+	}
 }
 
 func (s *Screen) drawMiddle(c *Canvas, y int, l *Layout) {

@@ -176,11 +176,11 @@ func (t *Table) drawRow(c *Canvas, places []place, row int) {
 	}
 }
 
-// replace gives cells of one style another one.
+// replace gives characters of one style another one, and leaves the room between them alone.
 func (c *Canvas) replace(from, to Style) {
 	for y := range c.H {
 		for x := range c.W {
-			if cell := &c.cells[y*c.stride+x]; cell.Style == from {
+			if cell := &c.cells[y*c.stride+x]; cell.Style == from && cell.Text != " " {
 				cell.Style = to
 			}
 		}
