@@ -70,6 +70,30 @@ func panel(c *render.Canvas, title string, all []fact, red *view.RED, marks ...r
 	histogram(body.Part(split, 0, c.W-split, body.H), red, marks...)
 }
 
+// besideFacts is what two columns of facts take that hold a trace id whole, besideWidth what they need with a histogram.
+const (
+	besideFacts = 2 * (factLabel + 32 + 1)
+	besideWidth = besideFacts + 46
+)
+
+// factsBeside draws facts of a request, and where it lies among all requests of the page where there is room for that.
+func factsBeside(c *render.Canvas, all []fact, of *view.RED, r *view.Request) {
+	if c.W < besideWidth || of == nil || len(of.Histogram) == 0 {
+		facts(c, all)
+		return
+	}
+	facts(c.Part(0, 0, besideFacts, c.H), all)
+	histogram(c.Part(besideFacts, 0, c.W-besideFacts, c.H), of, placeOf(r)...)
+}
+
+// placeOf marks the duration of a request whose end was seen.
+func placeOf(r *view.Request) []render.Mark {
+	if r.Outcome == "incomplete" {
+		return nil
+	}
+	return []render.Mark{{Label: "this", At: r.Duration}}
+}
+
 // histogram draws the durations of red with its quantiles and further marks.
 func histogram(c *render.Canvas, red *view.RED, marks ...render.Mark) {
 	marks = append([]render.Mark{{Label: "p50", At: red.P50}, {Label: "p95", At: red.P95}, {Label: "p99", At: red.P99}}, marks...)

@@ -134,12 +134,8 @@ func requestPlace(k *stack, d *view.Detail) {
 		of = "its operation"
 	}
 	k.title("Among the requests of " + d.Server + " " + of)
-	var marks []render.Mark
-	if d.Outcome != "incomplete" {
-		marks = append(marks, render.Mark{Label: "this", At: d.Duration})
-	}
 	lines := render.HistogramHeight(buckets(d.Operations), placeLines)
-	k.add(lines, func(c *render.Canvas) { histogram(c, d.Operations, marks...) })
+	k.add(lines, func(c *render.Canvas) { histogram(c, d.Operations, placeOf(&d.Request)...) })
 }
 
 func requestAttributes(k *stack, d *view.Detail) {

@@ -32,7 +32,7 @@ var requestsPage = &Page{
 	ID:          requests.id(func(r *view.Request) string { return number64(r.ID) }),
 	Mark:        requests.mark(func(*view.Request) render.Style { return render.Text }), // there is a column for it, which says more
 	Panel:       requestPanel,
-	PanelHeight: 8,
+	PanelHeight: 9,
 	Enter:       enterRequest,
 	Crumb:       crumb,
 	Empty:       noRequests,
@@ -109,7 +109,7 @@ func requestPanel(c *render.Canvas, s *view.Snapshot, row int) {
 		return
 	}
 	render.Left(c, r.Target, render.Title)
-	facts(c.Part(0, 1, c.W, c.H-1), requestFacts(r))
+	factsBeside(c.Part(0, 1, c.W, c.H-1), requestFacts(r), s.Total, r)
 }
 
 // requestFacts is what a list knows of a request.

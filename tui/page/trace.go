@@ -29,7 +29,7 @@ var tracePage = &Page{
 	ID:          requests.id(func(r *view.Request) string { return number64(r.ID) }),
 	Mark:        requests.mark(requestStyle),
 	Panel:       spanPanel,
-	PanelHeight: 8,
+	PanelHeight: 9,
 	Enter: func(s *view.Snapshot, row int, _ view.Scope) (view.Page, view.Scope, bool) {
 		if r := requests.at(s, row); r != nil {
 			return view.PageRequest, view.Scope{Request: r.ID}, true
