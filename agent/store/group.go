@@ -38,11 +38,13 @@ const (
 	bitWire                     // seen on the wire
 )
 
-// group is one row of a kind. Those that ask read key and process, which never change; the rest is the writer's.
+// group is one row of a kind. Those that ask read the first fields, which never change; the others are the writer's.
 type group struct {
 	key     key
 	process *model.Process // of processes
 	kind    kind
+	number  uint32 // that most other groups of its kind do not have
+	rest    bool   // takes what finds no room
 
 	last time.Duration // that anything happened
 	gone bool          // forgotten: not to be counted in again
@@ -54,6 +56,7 @@ type group struct {
 type table struct {
 	kind   kind
 	limit  int
+	made   uint32 // groups, forgotten ones included
 	groups map[key]*group
 	other  *group
 	active []*series // of the second that is underway
@@ -61,7 +64,7 @@ type table struct {
 }
 
 func newTable(k kind, limit int) table {
-	other := &group{key: key{a: otherName}, kind: k}
+	other := &group{key: key{a: otherName}, kind: k, rest: true}
 	switch k {
 	case routes:
 		other.key.b = otherName
@@ -79,7 +82,8 @@ func (t *table) find(k key, p *model.Process, now time.Duration) *group {
 			return t.other
 		}
 		k.a, k.b, k.c = strings.Clone(k.a), strings.Clone(k.b), strings.Clone(k.c)
-		g = &group{key: k, process: p, kind: t.kind}
+		t.made++
+		g = &group{key: k, process: p, kind: t.kind, number: t.made}
 		t.groups[k] = g
 	}
 	g.last = now

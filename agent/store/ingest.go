@@ -20,14 +20,13 @@ func (s *Store) Request(r *model.Request) {
 	}
 	e := s.keep(r)
 	operation := s.operation(r)
-	hash := maphash.Bytes(s.seed, operation)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.advance(r.End)
 	s.observed++
 	e.at = s.now
 	o := e.observation()
-	s.countRequest(r, &e, &o, s.groupsOf(r, operation, hash))
+	s.countRequest(r, &e, &o, s.groupsOf(r, operation))
 	s.ring.add(&e, s.config.Requests, s.config.RequestBytes)
 }
 
@@ -91,47 +90,80 @@ func (s *Store) operation(r *model.Request) []byte {
 }
 
 // recentBits is the size of the table of recent requests, as a power of two.
-const recentBits = 10
+const recentBits = 11
 
-// recent remembers the groups of the last request of a connection and operation.
+// recent remembers the groups of the last request between two ends for an operation. Ends are the same that are named the same:
+// one process, or one address where the process is not known, whatever the connection.
 type recent struct {
-	conn             uint64
 	operation        string
 	role             model.Role
 	protocol         model.Protocol
-	client, server   netip.AddrPort
+	client           netip.Addr     // zero where the process is known
+	server           netip.AddrPort // the same
 	asking, answered *model.Process
 	groups           [names]*group // by kind, nil where it counts in none
-	noted            bool          // for the client's end
-	looked           uint64        // version of the meetings that were looked through for the server's end
+
+	noted  uint64     // connection that was noted last for the client's end
+	looked lookedConn // for the server's end
+	met    met        // what was found for it
+}
+
+// lookedConn is a connection whose other end was looked for, and in which version of the meetings.
+type lookedConn struct{ conn, version uint64 }
+
+// endpoints are the fields of recent that tell whose request it is.
+func endpoints(r *model.Request) recent {
+	c := recent{role: r.Role, protocol: r.Protocol, asking: r.Client.Process, answered: r.Server.Process}
+	if c.asking == nil {
+		c.client = r.Client.Addr.Addr()
+	}
+	if c.answered == nil {
+		c.server = r.Server.Addr
+	}
+	return c
 }
 
 func (c *recent) is(r *model.Request, operation []byte) bool {
-	return c.conn == r.Conn && c.role == r.Role && c.protocol == r.Protocol && c.asking == r.Client.Process &&
-		c.answered == r.Server.Process && c.operation == string(operation) && c.client == r.Client.Addr && c.server == r.Server.Addr
+	return c.role == r.Role && c.protocol == r.Protocol && c.asking == r.Client.Process && c.answered == r.Server.Process &&
+		c.operation == string(operation) && (c.asking != nil || c.client == r.Client.Addr.Addr()) &&
+		(c.answered != nil || c.server == r.Server.Addr)
 }
 
 // gone tells whether a group was forgotten meanwhile. The one that takes what finds no room is looked up again each time: there
 // may be room by now.
 func (c *recent) gone() bool {
 	for _, g := range c.groups {
-		if g != nil && (g.gone || g.key.a == otherName) {
+		if g != nil && (g.gone || g.rest) {
 			return true
 		}
 	}
 	return false
 }
 
-func (s *Store) groupsOf(r *model.Request, operation []byte, hash uint64) *recent {
+// placeOf is where the groups of r may be remembered.
+func (s *Store) placeOf(r *model.Request, operation []byte) *recent {
 	const golden = 0x9E3779B97F4A7C15 // Knuth's multiplier
-	c := &s.recent[((r.Conn*golden)^hash)>>(64-recentBits)]
+	h := maphash.Bytes(s.seed, operation) ^ uint64(r.Role)
+	if p := r.Client.Process; p != nil {
+		h = (h + uint64(p.PID)) * golden
+	} else {
+		h = (h + maphash.Comparable(s.seed, r.Client.Addr.Addr())) * golden
+	}
+	if p := r.Server.Process; p != nil {
+		h = (h ^ uint64(p.PID)) * golden
+	} else {
+		h = (h ^ maphash.Comparable(s.seed, r.Server.Addr)) * golden
+	}
+	return &s.recent[h>>(64-recentBits)]
+}
+
+func (s *Store) groupsOf(r *model.Request, operation []byte) *recent {
+	c := s.placeOf(r, operation)
 	if c.groups[edges] != nil && c.is(r, operation) && !c.gone() {
 		return c
 	}
-	*c = recent{
-		conn: r.Conn, operation: string(operation), role: r.Role, protocol: r.Protocol, client: r.Client.Addr, server: r.Server.Addr,
-		asking: r.Client.Process, answered: r.Server.Process,
-	}
+	*c = endpoints(r)
+	c.operation = string(operation)
 	client, server, protocol := s.clientName(&r.Client), s.serverName(&r.Server), protocolName(r.Protocol)
 	c.groups[edges] = s.tables[edges].find(key{a: client, b: server, c: protocol}, nil, s.now)
 	c.groups[routes] = s.tables[routes].find(key{a: server, b: c.operation, c: protocol}, nil, s.now)

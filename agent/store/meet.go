@@ -67,10 +67,10 @@ func (m *meetings) note(r *model.Request, c *recent) {
 	if !r.Span.Parent.IsZero() && !r.Span.ParentRemote {
 		m.spans.put(r.Span.Parent, at)
 	}
-	if c.noted {
+	if c.noted == r.Conn && r.Conn != 0 {
 		return
 	}
-	c.noted = true
+	c.noted = r.Conn
 	m.addresses.put(byAddress(r), at)
 	m.version++
 }
@@ -86,14 +86,17 @@ func (s *Store) findMet(r *model.Request, c *recent) (edge, route *group) {
 			return at.edge, at.route
 		}
 	}
-	if c.looked == s.met.version {
+	if now := (lookedConn{r.Conn, s.met.version}); c.looked != now {
+		c.looked = now
+		c.met = met{c.groups[edges], c.groups[routes]}
+		if at, known := s.met.addresses.get(byAddress(r)); known {
+			// The connection's edge is known, the operation is that of this exchange.
+			k := key{a: at.route.key.a, b: c.operation, c: protocolName(r.Protocol)}
+			c.met = met{at.edge, s.tables[routes].find(k, nil, s.now)}
+		}
+	}
+	if c.met.edge.gone || c.met.route.gone {
 		return c.groups[edges], c.groups[routes]
 	}
-	c.looked = s.met.version
-	if at, known := s.met.addresses.get(byAddress(r)); known {
-		// The connection's edge is known, the operation is that of this exchange.
-		c.groups[edges] = at.edge
-		c.groups[routes] = s.tables[routes].find(key{a: at.route.key.a, b: c.operation, c: protocolName(r.Protocol)}, nil, s.now)
-	}
-	return c.groups[edges], c.groups[routes]
+	return c.met.edge, c.met.route
 }

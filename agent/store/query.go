@@ -107,7 +107,8 @@ type builder struct {
 	spent  spent
 	out    *view.Snapshot
 
-	observedRate float64 // requests a second, both ends
+	counted      *[kinds]tallies // kept requests, once they were looked through
+	observedRate float64         // requests a second, both ends
 	scratch      []byte
 }
 
@@ -147,56 +148,6 @@ func (b *builder) page() {
 	case view.PageRequest:
 		b.requestPage()
 	}
-}
-
-// order is where a row belongs: numbers fall, names rise, and the same always comes in the same order.
-type order struct {
-	number, second float64 // falling
-	text           string  // rising
-	name           string  // rising, whatever the key
-	id             uint64  // rising
-	row            int
-}
-
-// arranged sorts the rows, and returns the indices of those to be shown.
-func (b *builder) arranged(all []order) []int {
-	b.out.Rows = len(all)
-	sign := 1
-	if b.q.Reverse {
-		sign = -1
-	}
-	compare := func(x, y order) int {
-		first := cmp.Or(cmp.Compare(y.number, x.number), cmp.Compare(y.second, x.second), cmp.Compare(x.text, y.text))
-		return cmp.Or(sign*first, cmp.Compare(x.name, y.name), cmp.Compare(x.id, y.id))
-	}
-	if wanted := b.q.Offset + b.q.Limit; wanted < len(all)/4 && wanted > 0 {
-		all = best(all, wanted, compare)
-	} else {
-		slices.SortFunc(all, compare)
-	}
-	from := min(b.q.Offset, len(all))
-	to := min(from+b.q.Limit, len(all))
-	rows := make([]int, 0, to-from)
-	for _, o := range all[from:to] {
-		rows = append(rows, o.row)
-	}
-	return rows
-}
-
-// best returns the first n of all in order. It changes all, and is quicker than sorting where n is small.
-func best(all []order, n int, compare func(x, y order) int) []order {
-	kept := all[:0]
-	for i, o := range all {
-		if i >= 2*n && compare(o, kept[n-1]) >= 0 {
-			continue
-		}
-		if kept = append(kept, o); len(kept) == 2*n {
-			slices.SortFunc(kept, compare)
-			kept = kept[:n]
-		}
-	}
-	slices.SortFunc(kept, compare)
-	return kept[:min(n, len(kept))]
 }
 
 // orderOf places a row by the numbers that all pages of rates have.

@@ -58,10 +58,10 @@ func (b *builder) newest() {
 // pickRequests looks through the kept requests. It adds them up unless total is known already.
 func (b *builder) pickRequests(total []pair) []pair {
 	var t tallies
-	var all []order
+	all := b.picker()
 	span := b.span
 	b.eachRequest(func(id uint64, e *entry) {
-		all = append(all, b.requestOrder(id, e))
+		all.add(b.requestOrder(id, e))
 		if total == nil {
 			o := e.observation()
 			t.of(e.groups[edges]).at(e.side(), &t.room).observe(&o, b.span.part(e.at))
@@ -73,7 +73,8 @@ func (b *builder) pickRequests(total []pair) []pair {
 		total = t.all
 	}
 	first := b.w.ring.first
-	for _, i := range b.arranged(all) {
+	b.out.Rows = all.rows
+	for _, i := range all.pick() {
 		id := first + uint64(i)
 		b.out.Requests = append(b.out.Requests, b.requestRow(id, b.w.ring.get(id)))
 	}

@@ -52,6 +52,9 @@ func isServer(wanted, have string) bool {
 	if wanted == "" || wanted == have {
 		return true
 	}
+	if len(have) <= len(wanted) || have[0] != '[' && have[len(wanted)] != ':' { // as it is nearly always
+		return false
+	}
 	a, err := netip.ParseAddrPort(have)
 	return err == nil && a.Addr().String() == wanted
 }
@@ -108,14 +111,14 @@ func hasPID(r *model.Request, pid uint32) bool {
 
 // clientOf names the client of a kept request as its row does.
 func (b *builder) clientOf(e *entry) string {
-	if g := e.groups[edges]; g.key.a != otherName {
+	if g := e.groups[edges]; !g.rest {
 		return g.key.a
 	}
 	return b.nameOf(&e.request.Client, 0)
 }
 
 func (b *builder) serverOf(e *entry) string {
-	if g := e.groups[edges]; g.key.a != otherName {
+	if g := e.groups[edges]; !g.rest {
 		return g.key.b
 	}
 	return b.nameOf(&e.request.Server, e.request.Server.Addr.Port())
@@ -129,14 +132,14 @@ func (b *builder) nameOf(e *model.Endpoint, port uint16) string {
 }
 
 func (b *builder) operation(e *entry) string {
-	if g := e.groups[routes]; g.key.a != otherName {
+	if g := e.groups[routes]; !g.rest {
 		return g.key.b
 	}
 	b.scratch = b.w.words.AppendOperation(b.scratch[:0], e.request)
 	return string(b.scratch[:min(len(b.scratch), maxOperation)])
 }
 
-// eachRequest calls f for the kept requests of the window that the query is about, oldest first. What the window has and the
+// eachRequest calls f for the kept requests of the window that the query is about, newest first. What the window has and the
 // ring has not is left out of Covered.
 func (b *builder) eachRequest(f func(id uint64, e *entry)) {
 	scope := b.requestScope()
@@ -146,27 +149,41 @@ func (b *builder) eachRequest(f func(id uint64, e *entry)) {
 		b.coveredSince(r.get(r.first).at)
 		b.span.covered = b.out.Covered
 	}
-	for id := from; id < r.end; id++ {
+	for id := r.end - 1; id >= from; id-- {
 		if e := r.get(id); scope.passes(id, e) {
 			f(id, e)
 		}
 	}
 }
 
-// tallyRequests adds up the kept requests by groups of a kind.
+// tallyRequests adds up the kept requests by groups of a kind. All kinds that the page asks for are counted at once.
 func (b *builder) tallyRequests(k kind) []pair {
-	var t tallies
+	if b.counted == nil {
+		b.countKept()
+	}
+	return b.counted[k].all
+}
+
+func (b *builder) countKept() {
+	b.counted = &[kinds]tallies{}
+	wanted := needsOf(b.q).kinds
+	wanted[services], wanted[edges] = b.q.Page == view.PageServices, b.q.Page != view.PageDNS // the overview counts none of these
 	made := map[key]*group{}
 	b.eachRequest(func(_ uint64, e *entry) {
-		g := b.groupOf(k, e, made)
-		if g == nil {
-			return
+		o, side, part := e.observation(), e.side(), b.span.part(e.at)
+		for k, is := range wanted {
+			if !is {
+				continue
+			}
+			g := b.groupOf(kind(k), e, made)
+			if g == nil {
+				continue
+			}
+			o.bits = bitsIn(kind(k), e)
+			t := &b.counted[k]
+			t.of(g).at(side, &t.room).observe(&o, part)
 		}
-		o := e.observation()
-		o.bits = bitsIn(k, e)
-		t.of(g).at(e.side(), &t.room).observe(&o, b.span.part(e.at))
 	})
-	return t.all
 }
 
 // bitsIn is what countRequest counted in a group of a kind.
@@ -194,7 +211,7 @@ func (b *builder) groupOf(k kind, e *entry, made map[key]*group) *group {
 	}
 	g := made[name]
 	if g == nil {
-		g = &group{key: name, kind: k}
+		g = &group{key: name, kind: k, number: uint32(len(made)) + 1}
 		made[name] = g
 	}
 	return g

@@ -4,8 +4,8 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
+	"strconv"
 	"testing"
 	"time"
 
@@ -29,7 +29,7 @@ func (plainWords) AppendTarget(b []byte, r *model.Request) []byte {
 func (plainWords) AppendStatus(b []byte, r *model.Request) []byte {
 	switch {
 	case r.HTTP != nil && r.HTTP.Status != 0:
-		return fmt.Append(b, r.HTTP.Status)
+		return strconv.AppendInt(b, int64(r.HTTP.Status), 10)
 	case r.DNS != nil && r.DNS.RCode != "":
 		return append(b, r.DNS.RCode...)
 	}
