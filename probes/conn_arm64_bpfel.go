@@ -13,6 +13,18 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type connFlowKey struct {
+	_          structs.HostLayout
+	Local      [16]uint8
+	Remote     [16]uint8
+	LocalPort  uint16
+	RemotePort uint16
+	Ifindex    uint32
+	Sock       uint64
+	Proto      uint8
+	Pad        [7]uint8
+}
+
 type connGoOffsets struct {
 	_          structs.HostLayout
 	Goid       uint32
@@ -54,6 +66,7 @@ const (
 	connMapCounters       = "counters"
 	connMapDrops          = "drops"
 	connMapEvents         = "events"
+	connMapFlowDrops      = "flow_drops"
 	connMapGoPrograms     = "go_programs"
 	connMapScope          = "scope"
 	connMapThreads        = "threads"
@@ -138,6 +151,7 @@ type connMapSpecs struct {
 	Counters   *ebpf.MapSpec `ebpf:"counters"`
 	Drops      *ebpf.MapSpec `ebpf:"drops"`
 	Events     *ebpf.MapSpec `ebpf:"events"`
+	FlowDrops  *ebpf.MapSpec `ebpf:"flow_drops"`
 	GoPrograms *ebpf.MapSpec `ebpf:"go_programs"`
 	Scope      *ebpf.MapSpec `ebpf:"scope"`
 	Threads    *ebpf.MapSpec `ebpf:"threads"`
@@ -176,6 +190,7 @@ type connMaps struct {
 	Counters   *ebpf.Map `ebpf:"counters"`
 	Drops      *ebpf.Map `ebpf:"drops"`
 	Events     *ebpf.Map `ebpf:"events"`
+	FlowDrops  *ebpf.Map `ebpf:"flow_drops"`
 	GoPrograms *ebpf.Map `ebpf:"go_programs"`
 	Scope      *ebpf.Map `ebpf:"scope"`
 	Threads    *ebpf.Map `ebpf:"threads"`
@@ -187,6 +202,7 @@ func (m *connMaps) Close() error {
 		m.Counters,
 		m.Drops,
 		m.Events,
+		m.FlowDrops,
 		m.GoPrograms,
 		m.Scope,
 		m.Threads,

@@ -106,6 +106,29 @@ func (s *Set) Drops(now uint64, f func(*event.Drops)) {
 	}
 }
 
+// FlowDrops tells of packets that the kernel dropped since the last call, by the flow that they belonged to. It knows those of
+// the flows that dropped last, TCP and UDP alone; Drops has all.
+func (s *Set) FlowDrops(now uint64, f func(*event.FlowDrops)) {
+	m := s.maps["flow_drops"]
+	if m == nil {
+		return
+	}
+	keys, values := make([]event.FlowKey, flowBatch), make([]uint64, flowBatch)
+	var cursor ebpf.MapBatchCursor
+	for {
+		n, err := m.BatchLookupAndDelete(&cursor, keys, values, nil)
+		for i := range n {
+			e := event.FlowDrops{
+				Hdr: event.Header{Time: now, Kind: uint8(event.KindFlowDrops)}, Key: keys[i], Packets: values[i],
+			}
+			f(&e)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
 func (s *Set) dropName(reason uint32) string {
 	if n := s.names[reason]; n != "" {
 		return n

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -333,6 +334,49 @@ func TestDropsAreNamed(t *testing.T) {
 	}
 	if got["no_socket"] == 0 {
 		t.Errorf("drops %v, want some of no_socket", got)
+	}
+}
+
+// A receiver that does not read drops what finds no room in its buffer: the kernel says of whom it was.
+func TestDropsAreToldByFlow(t *testing.T) {
+	w := load(t, nil)
+	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
+		receiver, err := net.ListenPacket("udp", address)
+		if err != nil {
+			t.Skip(err)
+		}
+		defer receiver.Close()
+		if err := receiver.(*net.UDPConn).SetReadBuffer(4096); err != nil {
+			t.Fatal(err)
+		}
+		sender, err := net.Dial("udp", receiver.LocalAddr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sender.Close()
+		const n = 200
+		for range n {
+			_, _ = sender.Write(make([]byte, 1000))
+		}
+		arrived := uint64(0)
+		_ = receiver.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		for buf := make([]byte, 2000); ; arrived++ {
+			if _, _, err := receiver.ReadFrom(buf); err != nil {
+				break
+			}
+		}
+		dropped := uint64(0)
+		w.set.FlowDrops(1, func(d *event.FlowDrops) {
+			if d.Key.LocalPort == port(sender.LocalAddr()) && d.Key.RemotePort == port(receiver.LocalAddr()) && d.Key.Proto == unix.IPPROTO_UDP {
+				dropped += d.Packets
+				if got := netip.AddrFrom16(d.Key.Remote).Unmap(); got != receiver.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap() {
+					t.Errorf("dropped on the way to %v, want %v", got, receiver.LocalAddr())
+				}
+			}
+		})
+		if arrived == n || dropped != n-arrived {
+			t.Errorf("%s: %d of %d arrived, %d are told as dropped", address, arrived, n, dropped)
+		}
 	}
 }
 

@@ -47,6 +47,7 @@ type Conn struct {
 	acked, received             uint64 // by the kernel's count
 	listedAcked, listedReceived uint64 // the same when the agent started
 	segsOut, segsIn             uint64
+	drops                       uint64
 	lastReport                  time.Duration
 	reported                    reported
 }

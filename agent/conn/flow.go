@@ -70,6 +70,7 @@ func errnoName(e syscall.Errno) string {
 type reported struct {
 	sent, received, segsOut, segsIn uint64
 	retransmits                     uint32
+	drops                           uint64
 	any                             bool
 }
 
@@ -154,7 +155,7 @@ func (c *Conn) report(now time.Duration) {
 	sent, received := c.totals()
 	was := c.reported
 	idle := was.any && was.sent == sent && was.received == received && was.segsOut == c.segsOut && was.segsIn == c.segsIn &&
-		was.retransmits == c.facts.Retransmits
+		was.retransmits == c.facts.Retransmits && was.drops == c.drops
 	if !idle && (c.established || c.midStream) {
 		c.flow(now, ending{state: model.FlowActive}, false)
 	}
@@ -170,7 +171,7 @@ func (c *Conn) flow(at time.Duration, end ending, final bool) {
 	f := model.Flow{
 		Transport: "tcp", View: model.ViewSocket, Role: c.role, State: end.state, Error: errnoName(end.errno),
 		NetNS: c.netns, Conn: c.id, Protocol: c.protocol, JoinedMid: c.midStream,
-		Start: c.opened, End: at, TCP: c.facts,
+		Start: c.opened, End: at, TCP: c.facts, Drops: c.drops,
 	}
 	sent, received := c.totals()
 	out, in := c.segsOut, c.segsIn
@@ -220,7 +221,8 @@ func (c *Conn) totals() (sent, received uint64) {
 func (c *Conn) since(sent, received uint64) model.FlowDelta {
 	was := c.reported
 	c.reported = reported{
-		sent: sent, received: received, segsOut: c.segsOut, segsIn: c.segsIn, retransmits: c.facts.Retransmits, any: true,
+		sent: sent, received: received, segsOut: c.segsOut, segsIn: c.segsIn, retransmits: c.facts.Retransmits, drops: c.drops,
+		any: true,
 	}
 	d := model.FlowDelta{
 		BytesTransmitted: sent - min(sent, was.sent), BytesReceived: received - min(received, was.received),

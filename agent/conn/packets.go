@@ -29,6 +29,7 @@ const maxActors = 16384
 // packetFlow is a flow that is counted by packets: UDP at sockets, everything at interfaces.
 type packetFlow struct {
 	total model.Flow
+	proto uint8
 	last  time.Duration // of the last event, in the tracker's time
 }
 
@@ -52,7 +53,7 @@ func (t *Tracker) flow(e *event.Flow) bool {
 			t.stats.Refused++
 			return true
 		}
-		f = &packetFlow{total: t.describe(e)}
+		f = &packetFlow{total: t.describe(e), proto: e.Key.Proto}
 		f.total.Start = time.Duration(e.Value.First)
 		t.nextID++
 		f.total.Conn = t.nextID
@@ -210,13 +211,5 @@ func (t *Tracker) lost(e *event.Lost) bool {
 			t.out.Lost(&l)
 		}
 	}
-	return true
-}
-
-func (t *Tracker) drops(e *event.Drops) bool {
-	if e == nil {
-		return false
-	}
-	t.out.Drops(event.DropName(e), e.Packets)
 	return true
 }

@@ -179,6 +179,26 @@ func (s *script) lost(records, lifecycle, sent, received uint64) {
 	}, "lost %d records, %d of them lifecycle", records, lifecycle)
 }
 
+func (s *script) flowDrops(proto uint8, from, to string, packets uint64) {
+	e := event.FlowDrops{Hdr: s.header(event.KindFlowDrops, 0), Packets: packets}
+	e.Key = flowKey(proto, from, to)
+	s.record(e, "%d packets dropped, %s > %s", packets, from, to)
+}
+
+// datagrams are a flow of datagrams that a socket sent.
+func (s *script) datagrams(local, remote string, packets uint64) {
+	e := event.Flow{Hdr: s.header(event.KindFlow, 0), Key: flowKey(17, local, remote)}
+	e.Value.First, e.Value.Last, e.Value.Packets[0], e.Value.Bytes[0] = uint64(s.now), uint64(s.now), packets, packets*100
+	s.record(e, "%d datagrams, %s > %s", packets, local, remote)
+}
+
+func flowKey(proto uint8, local, remote string) event.FlowKey {
+	from, to := netip.MustParseAddrPort(local), netip.MustParseAddrPort(remote)
+	return event.FlowKey{
+		Proto: proto, Local: from.Addr().As16(), Remote: to.Addr().As16(), LocalPort: from.Port(), RemotePort: to.Port(),
+	}
+}
+
 // part is what a segment tells of its bytes.
 type part struct {
 	head, tail string
@@ -323,6 +343,9 @@ func (w *written) Flow(f *model.Flow, d model.FlowDelta) {
 		if is {
 			marks = append(marks, mark)
 		}
+	}
+	if f.Drops > 0 {
+		marks = append(marks, fmt.Sprintf("drops %d", f.Drops))
 	}
 	if d.Final {
 		marks = append(marks, "final")

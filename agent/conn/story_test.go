@@ -289,6 +289,23 @@ var stories = map[string]func(*script){
 		s.tick(11 * time.Second)
 		k.received(ok).close(stFinWait2, 0)
 	},
+	"dropped packets belong to both ends of a connection": func(s *script) {
+		k, other := client(s).sent(get), s.sock("10.0.0.2:80", "10.0.0.1:40000").accepted().actor(9, "nginx")
+		s.flowDrops(6, "10.0.0.1:40000", "10.0.0.2:80", 3)
+		s.flowDrops(6, "10.0.0.2:80", "10.0.0.1:40000", 1)
+		s.flowDrops(6, "10.0.0.9:40000", "10.0.0.2:80", 5) // of none that is known
+		s.tick(11 * time.Second)
+		s.tick(11 * time.Second) // nothing new: no report
+		s.flowDrops(6, "10.0.0.2:80", "10.0.0.1:40000", 2)
+		k.close(stFinWait2, 0)
+		other.close(stFinWait2, 0)
+	},
+	"dropped datagrams belong to the flows of their sockets": func(s *script) {
+		s.datagrams("10.0.0.1:5000", "10.0.0.2:53", 4)
+		s.datagrams("10.0.0.2:53", "10.0.0.1:5000", 4)
+		s.flowDrops(17, "10.0.0.1:5000", "10.0.0.2:53", 2)
+		s.flowDrops(6, "10.0.0.1:5000", "10.0.0.2:53", 7) // another protocol
+	},
 }
 
 func fileOf(story string) string {

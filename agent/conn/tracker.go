@@ -136,8 +136,12 @@ type Tracker struct {
 	waiting []event.Record            // datagrams of sockets of which the kernel has not told yet who uses them
 	early   map[pair]event.Record     // data older than its socket
 	nextID  uint64
-	free    []*Conn
-	picked  []*Conn // of inOrder
+
+	flowEnds   map[pair][]*packetFlow // of flows, made when drops come
+	flowEndsAt time.Duration
+
+	free   []*Conn
+	picked []*Conn // of inOrder
 
 	interfaceName func(index uint32) string
 	lastSweep     time.Duration
@@ -201,6 +205,8 @@ func (t *Tracker) Record(r event.Record) {
 		ok = t.lost(event.As[event.Lost](r))
 	case event.KindDrops:
 		ok = t.drops(event.As[event.Drops](r))
+	case event.KindFlowDrops:
+		ok = t.flowDrops(event.As[event.FlowDrops](r))
 	case event.KindUse:
 		ok = t.use(event.As[event.Use](r))
 	}

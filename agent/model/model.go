@@ -246,6 +246,7 @@ type Flow struct {
 	BytesSent, BytesReceived     uint64 // TCP: payload acknowledged; others and interfaces: IP bytes
 	TCPFlags                     uint8  // union of the flags seen, interface view only
 	TCP                          TCPFacts
+	Drops                        uint64 // packets of either direction that the kernel of this machine dropped, as far as told by flow
 	Encryption                   string // "none", "tls", "" when unknown
 }
 

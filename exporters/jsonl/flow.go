@@ -25,6 +25,9 @@ func AppendFlow(b []byte, f *model.Flow, clock model.Clock) []byte {
 	b = appendText(b, "state", f.State.String())
 	b = appendText(b, "error", f.Error)
 	b = appendTCP(b, f)
+	if f.Drops > 0 {
+		b = appendUint(b, "drops", f.Drops)
+	}
 	b = appendText(b, "encryption", f.Encryption)
 	if f.JoinedMid {
 		b = append(appendKey(b, "joined_mid_stream"), "true"...)

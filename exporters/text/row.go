@@ -101,6 +101,9 @@ func appendFlowNotes(b []byte, f *model.Flow) []byte {
 		}
 		b = strconv.AppendUint(append(b, " retrans "...), uint64(f.TCP.Retransmits), 10)
 	}
+	if f.Drops > 0 {
+		b = strconv.AppendUint(append(b, " drops "...), f.Drops, 10)
+	}
 	if f.Error != "" {
 		b = units.AppendEscaped(append(b, ' '), f.Error)
 	}

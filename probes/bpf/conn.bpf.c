@@ -32,6 +32,14 @@ struct {
 	__type(value, u64);
 } drops SEC(".maps");
 
+/* Source and destination of dropped packets -> packets. Emptied by user space; full: the oldest goes, and stays in drops. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct flow_key);
+	__type(value, u64);
+} flow_drops SEC(".maps");
+
 static __always_inline void scope_add(u32 kind, u64 value)
 {
 	struct scope_key key = { .kind = kind, .value = value };
@@ -298,12 +306,61 @@ static __always_inline int conn_send(struct sock *sk)
 	return 0;
 }
 
+/* Fills the ends of a TCP or UDP packet; 0 when it has none that can be read, as later fragments have not. */
+static __always_inline int dropped_ends(struct sk_buff *skb, u16 protocol, struct flow_key *key)
+{
+	unsigned char *at = BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, network_header);
+	u32 header = 40;
+	__be16 ports[2];
+	u8 ip[40];
+
+	if (protocol == ETH_P_IP) {
+		if (bpf_probe_read_kernel(ip, 20, at) || ip[0] >> 4 != 4 || (ip[6] & 0x1f) | ip[7])
+			return 0;
+		header = (ip[0] & 15) * 4;
+		key->proto = ip[9];
+		__builtin_memset(key->local + 10, 0xff, 2);
+		__builtin_memset(key->remote + 10, 0xff, 2);
+		__builtin_memcpy(key->local + 12, ip + 12, 4);
+		__builtin_memcpy(key->remote + 12, ip + 16, 4);
+	} else if (protocol == ETH_P_IPV6) {
+		if (bpf_probe_read_kernel(ip, 40, at) || ip[0] >> 4 != 6)
+			return 0;
+		key->proto = ip[6];
+		__builtin_memcpy(key->local, ip + 8, 16);
+		__builtin_memcpy(key->remote, ip + 24, 16);
+	}
+	if (key->proto != IPPROTO_TCP && key->proto != IPPROTO_UDP)
+		return 0;
+	if (bpf_probe_read_kernel(ports, sizeof(ports), at + header))
+		return 0;
+	key->local_port = bpf_ntohs(ports[0]);
+	key->remote_port = bpf_ntohs(ports[1]);
+	return 1;
+}
+
+static __always_inline void flow_dropped(struct sk_buff *skb, u16 protocol)
+{
+	struct flow_key key = {};
+	u64 one = 1, *n;
+
+	if (!dropped_ends(skb, protocol, &key))
+		return;
+	n = bpf_map_lookup_elem(&flow_drops, &key);
+	if (n)
+		__sync_fetch_and_add(n, 1);
+	else
+		bpf_map_update_elem(&flow_drops, &key, &one, BPF_ANY);
+}
+
 /* A packet was dropped by the kernel. reason 0: this kernel does not say. */
 static __always_inline int packet_dropped(struct sk_buff *skb, u32 reason)
 {
-	u64 key = (u64)reason << 16 | bpf_ntohs(BPF_CORE_READ(skb, protocol)), other = 0;
+	u16 protocol = bpf_ntohs(BPF_CORE_READ(skb, protocol));
+	u64 key = (u64)reason << 16 | protocol, other = 0;
 	u64 one = 1, *n = bpf_map_lookup_elem(&drops, &key);
 
+	flow_dropped(skb, protocol);
 	if (!n) {
 		if (!bpf_map_update_elem(&drops, &key, &one, BPF_NOEXIST))
 			return 0;

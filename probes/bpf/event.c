@@ -19,6 +19,7 @@ CARRY(struct, event_listed);
 CARRY(struct, event_flow);
 CARRY(struct, event_lost);
 CARRY(struct, event_drops);
+CARRY(struct, event_flow_drops);
 CARRY(struct, scope_key);
 CARRY(enum, event_kind);
 CARRY(enum, event_dir);

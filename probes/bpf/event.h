@@ -21,6 +21,8 @@ enum event_kind {
 	/* Made by the kernel again: */
 	EVENT_DATAGRAM = 10, /* a datagram passed a local UDP socket */
 	EVENT_USE = 13,	     /* a thread used a socket; only where causes are asked for. 11 and 12: see enum counter */
+	/* Made by user space: */
+	EVENT_FLOW_DROPS = 16, /* packets of one flow that the kernel dropped since the last such event */
 };
 
 /* What a thread did, of event_use. */
@@ -250,6 +252,13 @@ struct flow_value {
 	__u8 first_dir; /* of the first packet */
 };
 
+/* Drops are in event_drops too, by reason. Here local is the source of the packets, remote their destination. */
+struct event_flow_drops {
+	struct event_header hdr;
+	struct flow_key key; /* sock and ifindex are 0 */
+	__u64 packets;
+};
+
 struct event_flow {
 	struct event_header hdr;
 	struct flow_key key;
@@ -272,6 +281,7 @@ _Static_assert(sizeof(struct event_listed) == 144, "event_listed");
 _Static_assert(sizeof(struct event_lost) == 56, "event_lost");
 _Static_assert(sizeof(struct event_drops) == 80, "event_drops");
 _Static_assert(sizeof(struct event_flow) == 144, "event_flow");
+_Static_assert(sizeof(struct event_flow_drops) == 88, "event_flow_drops");
 _Static_assert(sizeof(struct flow_key) == 56, "flow_key");
 _Static_assert(sizeof(struct flow_value) == 64, "flow_value");
 

@@ -13,7 +13,7 @@ import (
 	"unsafe"
 )
 
-//go:generate go tool bpf2go -target amd64,arm64 -go-package event -type tuple -type actor -type flow_key -type flow_value -type event_header -type event_segment -type event_datagram -type event_actor -type event_use -type go_offsets -type use_kind -type event_established -type event_close -type event_listed -type event_flow -type event_lost -type event_drops -type scope_key -type event_kind -type event_dir -type event_guess -type segment_flags -type counter -type scope_kind -type sock_flags record ../bpf/event.c -- -O2 -g -mcpu=v3 -Wall -Wpadded -Werror -I/usr/include/x86_64-linux-gnu
+//go:generate go tool bpf2go -target amd64,arm64 -go-package event -type tuple -type actor -type flow_key -type flow_value -type event_header -type event_segment -type event_datagram -type event_actor -type event_use -type go_offsets -type use_kind -type event_established -type event_close -type event_listed -type event_flow -type event_lost -type event_drops -type event_flow_drops -type scope_key -type event_kind -type event_dir -type event_guess -type segment_flags -type counter -type scope_kind -type sock_flags record ../bpf/event.c -- -O2 -g -mcpu=v3 -Wall -Wpadded -Werror -I/usr/include/x86_64-linux-gnu
 
 // The records, field by field as the kernel writes them. Times are ns since boot (CLOCK_BOOTTIME), ports in host order.
 //
@@ -31,6 +31,7 @@ type (
 	Flow        = recordEventFlow
 	Lost        = recordEventLost
 	Drops       = recordEventDrops
+	FlowDrops   = recordEventFlowDrops
 	Tuple       = recordTuple
 	Who         = recordActor
 	FlowKey     = recordFlowKey
@@ -54,6 +55,7 @@ const (
 	KindDrops       = Kind(recordEventKindEVENT_DROPS)
 	KindDatagram    = Kind(recordEventKindEVENT_DATAGRAM)
 	KindUse         = Kind(recordEventKindEVENT_USE)
+	KindFlowDrops   = Kind(recordEventKindEVENT_FLOW_DROPS)
 )
 
 // KernelKinds are the kinds of records that the kernel side makes, and may have no room for.
@@ -120,7 +122,7 @@ func (r Record) Kind() Kind {
 
 // As views a record as one of the structs above, nil when it is too short. The record must be 8-byte aligned, which rings
 // and recordings see to.
-func As[T Segment | Datagram | Actor | Use | Established | Close | Listed | Flow | Lost | Drops](r Record) *T {
+func As[T Segment | Datagram | Actor | Use | Established | Close | Listed | Flow | Lost | Drops | FlowDrops](r Record) *T {
 	var t T
 	if len(r) < int(unsafe.Sizeof(t)) {
 		return nil
@@ -129,7 +131,7 @@ func As[T Segment | Datagram | Actor | Use | Established | Close | Listed | Flow
 }
 
 // Bytes returns a value as the record that As reads back; it shares the memory of v.
-func Bytes[T Actor | Use | Established | Close | Listed | Flow | Lost | Drops](v *T) Record {
+func Bytes[T Actor | Use | Established | Close | Listed | Flow | Lost | Drops | FlowDrops](v *T) Record {
 	return unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v))
 }
 

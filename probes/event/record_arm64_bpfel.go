@@ -99,6 +99,13 @@ type recordEventFlow struct {
 	Value recordFlowValue
 }
 
+type recordEventFlowDrops struct {
+	_       structs.HostLayout
+	Hdr     recordEventHeader
+	Key     recordFlowKey
+	Packets uint64
+}
+
 type recordEventGuess uint32
 
 const (
@@ -133,6 +140,7 @@ const (
 	recordEventKindEVENT_DROPS       recordEventKind = 9
 	recordEventKindEVENT_DATAGRAM    recordEventKind = 10
 	recordEventKindEVENT_USE         recordEventKind = 13
+	recordEventKindEVENT_FLOW_DROPS  recordEventKind = 16
 )
 
 type recordEventListed struct {
@@ -300,6 +308,7 @@ const (
 	recordVarCarryEventDrops       = "carry_event_drops"
 	recordVarCarryEventEstablished = "carry_event_established"
 	recordVarCarryEventFlow        = "carry_event_flow"
+	recordVarCarryEventFlowDrops   = "carry_event_flow_drops"
 	recordVarCarryEventGuess       = "carry_event_guess"
 	recordVarCarryEventHeader      = "carry_event_header"
 	recordVarCarryEventKind        = "carry_event_kind"
@@ -377,6 +386,7 @@ type recordVariableSpecs struct {
 	CarryEventDrops       *ebpf.VariableSpec `ebpf:"carry_event_drops"`
 	CarryEventEstablished *ebpf.VariableSpec `ebpf:"carry_event_established"`
 	CarryEventFlow        *ebpf.VariableSpec `ebpf:"carry_event_flow"`
+	CarryEventFlowDrops   *ebpf.VariableSpec `ebpf:"carry_event_flow_drops"`
 	CarryEventGuess       *ebpf.VariableSpec `ebpf:"carry_event_guess"`
 	CarryEventHeader      *ebpf.VariableSpec `ebpf:"carry_event_header"`
 	CarryEventKind        *ebpf.VariableSpec `ebpf:"carry_event_kind"`
@@ -430,6 +440,7 @@ type recordVariables struct {
 	CarryEventDrops       *ebpf.Variable `ebpf:"carry_event_drops"`
 	CarryEventEstablished *ebpf.Variable `ebpf:"carry_event_established"`
 	CarryEventFlow        *ebpf.Variable `ebpf:"carry_event_flow"`
+	CarryEventFlowDrops   *ebpf.Variable `ebpf:"carry_event_flow_drops"`
 	CarryEventGuess       *ebpf.Variable `ebpf:"carry_event_guess"`
 	CarryEventHeader      *ebpf.Variable `ebpf:"carry_event_header"`
 	CarryEventKind        *ebpf.Variable `ebpf:"carry_event_kind"`

@@ -169,6 +169,7 @@ func (r *rhythm) hasten(now, d time.Duration) {
 
 // losses delivers what was lost and reports whether connects or ends of connections were among it.
 func (s *Source) losses(now time.Duration) (lifecycle bool) {
+	s.set.FlowDrops(uint64(now), func(d *event.FlowDrops) { s.to.Record(event.Bytes(d)) }) // soon: their connections may end
 	l := s.set.Lost(uint64(now))
 	if l == nil {
 		return false
