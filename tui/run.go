@@ -77,7 +77,7 @@ type viewer struct {
 	asker  *asker
 	app    *tview.Application
 	box    *tview.Box // what a tview.Primitive needs and we do not look at
-	screen *terminal
+	screen *tty
 	styles *[render.StyleCount]tcell.Style
 	end    context.CancelCauseFunc
 	queues [queueCount]chan job

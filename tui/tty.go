@@ -17,8 +17,8 @@ import (
 // errTerminalGone is why Run returns when nobody can see it any more.
 var errTerminalGone = errors.New("the terminal is gone")
 
-// terminal is a tcell screen with the manners that tview expects of it.
-type terminal struct {
+// tty is a tcell screen with the manners that tview expects of it.
+type tty struct {
 	tcell.Screen
 	once   sync.Once
 	failed error
@@ -26,7 +26,7 @@ type terminal struct {
 }
 
 // openTerminal takes the terminal over, or screen where that is given. The caller must call Fini.
-func openTerminal(screen tcell.Screen, lost func(error)) (*terminal, error) {
+func openTerminal(screen tcell.Screen, lost func(error)) (*tty, error) {
 	if screen == nil {
 		assumeUTF8()
 		var err error
@@ -34,7 +34,7 @@ func openTerminal(screen tcell.Screen, lost func(error)) (*terminal, error) {
 			return nil, fmt.Errorf("viewer: no terminal: %w (sonde top needs one; sonde observe does not)", err)
 		}
 	}
-	t := &terminal{Screen: screen, lost: lost}
+	t := &tty{Screen: screen, lost: lost}
 	if err := t.Init(); err != nil {
 		return nil, fmt.Errorf("viewer: terminal: %w", err)
 	}
@@ -60,16 +60,16 @@ func assumeUTF8() {
 }
 
 // Init is called by us and by tview.
-func (t *terminal) Init() error {
+func (t *tty) Init() error {
 	t.once.Do(func() { t.failed = t.Screen.Init() })
 	return t.failed
 }
 
 // Clear does nothing: every cell is drawn each time, and one that was blank in between counts as changed and is sent again.
-func (t *terminal) Clear() {}
+func (t *tty) Clear() {}
 
 // PollEvent keeps from tview that the terminal is gone, for which it would leave everything as it is at once.
-func (t *terminal) PollEvent() tcell.Event {
+func (t *tty) PollEvent() tcell.Event {
 	for {
 		event := t.Screen.PollEvent()
 		gone, ok := event.(*tcell.EventError)
