@@ -62,7 +62,7 @@ func (g *groupFlags) start(s *observeSink, out io.Writer, json bool) (*grouped, 
 	scope := s.filter.Kernel()
 	c.Flows = scope.Flows && !scope.Requests
 	if err := c.Validate(); err != nil {
-		return nil, fmt.Errorf("--group-by: %w", err)
+		return nil, err
 	}
 	return &grouped{
 		summary: summary.New(c), out: out, json: json, clock: s.clock.now, interval: g.interval, look: summary.Look{Title: g.interval > 0},
