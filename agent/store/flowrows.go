@@ -38,20 +38,33 @@ func (b *builder) links() []link {
 			all[i].shown, all[i].other = f, all[i].shown
 		}
 	}
-	return all
+	if b.q.Within == (view.Scope{}) {
+		return all
+	}
+	return slices.DeleteFunc(all, func(l link) bool { return !b.linkPasses(&l) })
 }
 
+// flowPasses tells whether a report is of what the query is about, as far as reports tell by themselves.
 func (b *builder) flowPasses(f *flow) bool {
 	w := &b.q.Within
-	is := func(wanted, have string) bool { return wanted == "" || wanted == have }
-	if !is(w.Client, f.clientName) || !isServer(w.Server, f.serverName) && !isServer(w.Server, f.serverAddress()) ||
-		!isServer(w.Service, f.serverName) || !is(w.Protocol, f.Protocol.String()) || w.Conn != 0 && w.Conn != f.Conn {
+	if w.Conn != 0 && w.Conn != f.Conn {
 		return false
 	}
 	if p := f.local(); w.PID != 0 && (p == nil || p.PID != w.PID) {
 		return false
 	}
 	return b.filter.Flow(&f.Flow)
+}
+
+// linkPasses looks at what is shown of a connection.
+func (b *builder) linkPasses(l *link) bool {
+	w := &b.q.Within
+	is := func(wanted, have string) bool { return wanted == "" || wanted == have }
+	return is(w.Client, l.client()) && is(w.Protocol, l.protocol()) && l.isServer(w.Server) && l.isServer(w.Service)
+}
+
+func (l *link) isServer(wanted string) bool {
+	return wanted == "" || wanted == l.server() || wanted == l.shown.serverAddress()
 }
 
 // serverAddress is how edges name a server without a process.
