@@ -287,6 +287,57 @@ func TestUnknownIsNeverZero(t *testing.T) {
 	}
 }
 
+func TestEmptyPageSaysWhatToDo(t *testing.T) {
+	for _, tt := range []struct {
+		page *Page
+		s    view.Snapshot
+		want string
+	}{
+		{requestsPage, view.Snapshot{}, "try: curl"},
+		{requestsPage, view.Snapshot{Window: 5 * time.Minute}, "in the last 5m"},
+		{requestsPage, view.Snapshot{Overview: view.Overview{Requests: 3}}, "Take the filter away (/)"},
+		{requestsPage, view.Snapshot{Overview: view.Overview{Flows: 3}}, "Connections are open"},
+		{requestsPage, view.Snapshot{Mode: "recording"}, "before this position"},
+		{servicesPage, view.Snapshot{Mode: "capture"}, "Play on (p)"},
+		{flowsPage, view.Snapshot{Mode: "capture"}, "Play on (p)"},
+		{dnsPage, view.Snapshot{Playback: &view.Playback{}}, "Play on (p)"},
+		{processesPage, view.Snapshot{Mode: "capture"}, "no processes"},
+		{agentPage, view.Snapshot{Mode: "recording"}, "no agent"},
+	} {
+		if got := tt.page.Empty(&tt.s); !strings.Contains(got, tt.want) {
+			t.Errorf("%s, %+v: %q does not say %q", tt.page.View, tt.s, got, tt.want)
+		}
+	}
+}
+
+func TestPanelSaysWhatTimeItsNumbersAreOf(t *testing.T) {
+	for _, tt := range []struct {
+		window, covered time.Duration
+		want            string
+	}{
+		{time.Minute, time.Minute, "1m"}, {5 * time.Minute, 90 * time.Second, "1m30s"}, {5 * time.Minute, 0, "5m"},
+		{10 * time.Second, time.Minute, "10s"}, {0, 0, "1m"}, {0, 7 * time.Second, "7s"},
+	} {
+		if got := covered(&view.Snapshot{Window: tt.window, Covered: tt.covered}); got != tt.want {
+			t.Errorf("%s covered of %s: got %s, want %s", tt.covered, tt.window, got, tt.want)
+		}
+	}
+}
+
+func TestLongTextIsFoldedAndCut(t *testing.T) {
+	for _, text := range []string{strings.Repeat("x", 10_000), strings.Repeat("twelve chars ", 1000), strings.Repeat("目录服务 ", 1000)} {
+		k := stack{width: 20}
+		if lines := k.fold(text, 5, render.Text); lines != foldLimit || k.height() != foldLimit {
+			t.Errorf("%.20q takes %d lines, want %d", text, k.height(), foldLimit)
+		}
+		c := render.NewCanvas(20, foldLimit)
+		k.draw(c)
+		if got := c.String(); !strings.HasSuffix(got, "…\n") {
+			t.Errorf("nothing says that there is more of %.20q:\n%s", text, got)
+		}
+	}
+}
+
 func TestLossesAreSaidFirst(t *testing.T) {
 	none := &view.Snapshot{Agent: &view.Agent{Losses: []view.Count{{Name: "ring"}, {Name: "queue"}}}}
 	if got := screen(agentPage, none, 80, 30, 0).String(); !strings.Contains(got, "nothing lost") || strings.Contains(got, render.FailedMark) {

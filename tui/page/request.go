@@ -109,7 +109,7 @@ func requestPhases(k *stack, d *view.Detail) {
 	k.add(1, func(c *render.Canvas) {
 		parts := make([]render.Segment, len(phases))
 		for i, p := range phases {
-			parts[i] = render.Segment{Size: float64(max(p.took, 0)), Fill: p.fill, Style: p.style}
+			parts[i] = render.Segment{Size: float64(p.took), Fill: p.fill, Style: p.style}
 		}
 		render.Segments(c, 0, 0, c.W, parts)
 	})

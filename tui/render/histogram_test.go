@@ -40,6 +40,8 @@ func TestHistogramOfAnyRangeFitsItsHeight(t *testing.T) {
 		{"all that time can be", []Bucket{{1, 1}, {math.MaxInt64, 1}}, 3, []string{"1157d", "11574d", "106751d"}},
 		{"one line", []Bucket{{time.Millisecond, 1}, {time.Second, 1}}, 1, []string{"1s"}},
 		{"a bucket of nothing", []Bucket{{0, 1}}, 3, []string{"1ns"}},
+		{"coarser steps where finer ones are too many", []Bucket{{time.Millisecond, 1}, {20 * time.Millisecond, 1}}, 4, []string{"1ms", "3ms", "10ms", "30ms"}},
+		{"finer steps where they fit", []Bucket{{time.Millisecond, 1}, {20 * time.Millisecond, 1}}, 5, []string{"1ms", "2ms", "5ms", "10ms", "20ms"}},
 		{"below nothing", []Bucket{{-5, 1}, {-1, 1}}, 3, []string{"1ns"}},
 		{"falling", []Bucket{{time.Second, 1}, {time.Millisecond, 1}}, 3, []string{"1s"}},
 	} {
@@ -78,6 +80,15 @@ func TestHistogramLosesNoRequest(t *testing.T) {
 		if got != want || len(rows) > height {
 			t.Errorf("%d lines: %d rows with %d of %d requests", height, len(rows), got, want)
 		}
+	}
+}
+
+func TestMarkOutsideIsAtTheEnd(t *testing.T) {
+	c := NewCanvas(60, 5)
+	Histogram(c, []Bucket{{time.Millisecond, 5}, {2 * time.Millisecond, 5}}, []Mark{{"fast", time.Microsecond}, {"slow", time.Second}})
+	lines := strings.Split(c.String(), "\n")
+	if last := lines[HistogramHeight([]Bucket{{time.Millisecond, 5}, {2 * time.Millisecond, 5}}, 5)-1]; !strings.HasSuffix(lines[0], "◂ fast") || !strings.HasSuffix(last, "◂ slow") {
+		t.Errorf("got\n%s", c)
 	}
 }
 

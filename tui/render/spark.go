@@ -19,7 +19,7 @@ const sparkErrors = 0.1
 
 // Spark draws values, oldest first, as a line of bars that ends at column x+w: the newest is at the right. The highest of them
 // fills its cell. Parts with errors have the style Bad, and those where a tenth failed are FailedMark. Values that are more than
-// there are cells are averaged.
+// there are cells share them.
 func Spark(c *Canvas, x, y, w int, values, errors []uint32) {
 	if w <= 0 || len(values) == 0 {
 		return
@@ -55,8 +55,8 @@ func step(v, top float64) int {
 	return int(min(s, 8))
 }
 
-// spread averages values over n parts of equal length; nil when there are none. A value that lies in two parts counts in both
-// by its share.
+// spread adds values up in n parts of equal length; nil when there are none. A value that lies in two parts counts in both by
+// its share.
 func spread(values []uint32, n int) []float64 {
 	if len(values) == 0 || n <= 0 {
 		return nil
@@ -68,7 +68,7 @@ func spread(values []uint32, n int) []float64 {
 		for j := int(from); j < len(values) && float64(j) < to; j++ {
 			share := min(to, float64(j+1)) - max(from, float64(j))
 			if share > 1e-9 {
-				parts[i] += float64(values[j]) * share / length
+				parts[i] += float64(values[j]) * share
 			}
 		}
 	}

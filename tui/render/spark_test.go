@@ -20,7 +20,7 @@ func TestSparklineEndsAtTheRight(t *testing.T) {
 		{"scales to its own highest", []uint32{1, 2, 4, 8}, nil, 4, "▁▂▄█"},
 		{"what is little is seen", []uint32{1, 0, 1_000_000}, nil, 3, "▁ █"},
 		{"less parts than cells", []uint32{4, 8}, nil, 4, "  ▄█"},
-		{"more parts than cells are averaged", []uint32{8, 8, 4, 4}, nil, 2, "█▄"},
+		{"more parts than cells share them", []uint32{8, 8, 4, 4}, nil, 2, "█▄"},
 		{"a part in two cells counts in both", []uint32{8, 8, 8}, nil, 2, "██"},
 		{"a tenth of errors is a mark", []uint32{8, 8, 8}, []uint32{0, 8, 0}, 3, "█!█"},
 		{"few errors leave the bar", []uint32{80, 80}, []uint32{0, 1}, 2, "██"},
