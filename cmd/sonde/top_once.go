@@ -74,7 +74,7 @@ func (t *top) print(ctx context.Context, w world) error {
 		return fmt.Errorf("write output: %w", err)
 	}
 	if s.Playback != nil && s.Playback.Error != "" {
-		return errors.New(s.Playback.Error)
+		return fmt.Errorf("read %s: %s", t.read, s.Playback.Error)
 	}
 	return nil
 }

@@ -279,9 +279,12 @@ func (w *playedWorld) settle(ctx context.Context, _ onceFlags, _ view.Query) err
 	}
 }
 
+// seekPatience is how long a question waits for a seek, so that a short one shows nothing of the way.
+const seekPatience = 400 * time.Millisecond
+
 // Snapshot implements view.World.
 func (w *playedWorld) Snapshot(ctx context.Context, q view.Query) (*view.Snapshot, error) {
-	before := w.player.Status()
+	before := w.settled(ctx, seekPatience)
 	s, err := w.Store.Snapshot(ctx, q)
 	if err != nil {
 		return nil, err
@@ -289,12 +292,25 @@ func (w *playedWorld) Snapshot(ctx context.Context, q view.Query) (*view.Snapsho
 	after := w.player.Status()
 	s.Playback = w.playback(after)
 	s.Playback.Seeking = before.Seeking || after.Seeking
+	if s.Time.Before(s.Playback.Start) { // the store has heard of nothing yet
+		s.Time = s.Playback.Position
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.summary != "" && after.Ended {
 		s.Notes = append(s.Notes, w.summary)
 	}
 	return s, nil
+}
+
+// settled is the state of the player, when a seek is over or patience is.
+func (w *playedWorld) settled(ctx context.Context, patience time.Duration) player.Status {
+	for end := time.Now().Add(patience); ; {
+		s := w.player.Status()
+		if !s.Seeking || time.Now().After(end) || wait(ctx, 2*time.Millisecond) != nil {
+			return s
+		}
+	}
 }
 
 func (w *playedWorld) playback(s player.Status) *view.Playback {
@@ -306,7 +322,7 @@ func (w *playedWorld) playback(s player.Status) *view.Playback {
 		p.End = w.wall(s.End)
 	}
 	if s.Err != nil {
-		p.Error = s.Err.Error()
+		p.Error = strings.TrimPrefix(s.Err.Error(), "read "+w.top.read+": ")
 	}
 	return p
 }

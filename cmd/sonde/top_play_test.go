@@ -233,6 +233,25 @@ func TestSeekingBackShowsTheSameAsSeekingForward(t *testing.T) {
 	}
 }
 
+func TestAShortSeekShowsNothingOfTheWay(t *testing.T) {
+	w := played(t, shopping(t, 100), func(tp *top) { tp.paused = true })
+	start := bootTime.Add(100 * time.Second)
+	arrive(t, w, start)
+	for _, offset := range []time.Duration{90, 20, 80, 0, 70} {
+		to := start.Add(offset * time.Second)
+		if err := w.Seek(to); err != nil {
+			t.Fatal(err)
+		}
+		s, err := w.Snapshot(t.Context(), view.Query{Page: view.PageServices})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := uint64(10*offset + 10); s.Playback.Seeking || !s.Playback.Position.Equal(to) || s.Overview.Total != want || s.Time.Before(to) {
+			t.Errorf("+%ds: %d requests at %v, playback %+v, want %d", offset, s.Overview.Total, s.Time, s.Playback, want)
+		}
+	}
+}
+
 func TestPlayingShowsTheSameAsSeeking(t *testing.T) {
 	path := shopping(t, 300)
 	w := played(t, path, func(tp *top) { tp.factor = 200 })
