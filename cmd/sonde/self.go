@@ -90,6 +90,21 @@ func (s *selfSource) watchedBy(viewers func() int) {
 
 // Self implements aggregate.SelfSource.
 func (s *selfSource) Self() aggregate.Self {
+	self := s.state()
+	s.mu.Lock()
+	k := s.k
+	s.mu.Unlock()
+	if k != nil {
+		programs, _ := k.set.Programs() // what cannot be read is missing from the metric, not wrong in it
+		for _, p := range programs {
+			self.Programs = append(self.Programs, aggregate.Program{Name: p.Name, Runs: p.Runs, RunTime: time.Duration(p.RuntimeNS)})
+		}
+	}
+	return self
+}
+
+// state is all but the programs, which take a call of the kernel each.
+func (s *selfSource) state() aggregate.Self {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	self := aggregate.Self{
@@ -166,12 +181,6 @@ func (s *selfSource) kernel(self *aggregate.Self) {
 	self.MapFull["socks"] = set.Counter(event.CounterStorageFull)
 	self.MapFull["flows"] = set.Counter(event.CounterFlowsFull)
 	self.MemoryBytes["ring"] = uint64(read.Size)
-	programs, _ := set.Programs() // what cannot be read is missing from the metric, not wrong in it
-	for _, p := range programs {
-		self.Programs = append(self.Programs, aggregate.Program{
-			Name: p.Name, Runs: p.Runs, RunTime: time.Duration(p.RuntimeNS),
-		})
-	}
 }
 
 func (s *selfSource) pipeline(self *aggregate.Self) {

@@ -17,6 +17,7 @@ import (
 
 	"sonde/agent/model"
 	"sonde/agent/pipeline"
+	"sonde/agent/source/live"
 	"sonde/agent/store"
 	"sonde/agent/trace"
 	"sonde/agent/view"
@@ -172,9 +173,13 @@ type demand struct {
 	asked *atomic.Int64
 }
 
+// watch has a store that begins to keep things know what time it is: the answer to the first question is of now, too.
 func (d demand) watch() *store.Store {
-	d.asked.Store(time.Now().UnixNano())
+	before := d.asked.Swap(time.Now().UnixNano())
 	d.Watch()
+	if time.Since(time.Unix(0, before)) >= glanceFor {
+		d.Tick(live.Now())
+	}
 	return d.Store
 }
 

@@ -19,9 +19,9 @@ import (
 )
 
 // watched is the state of the agent as viewers want it: the same that the metrics are made of, in a form to be read. The store
-// calls it once a second while somebody looks.
+// calls it once a second while somebody looks, between two records, so it is quick.
 func (s *selfSource) watched() store.Self {
-	self := s.Self()
+	self := s.state()
 	w := store.Self{
 		Agent: view.Agent{Version: self.Build.Version, Uptime: self.Runtime.Uptime, Drops: counts(self.PacketDrops)},
 		CPU:   self.Runtime.CPUUser + self.Runtime.CPUSystem, Resident: self.Runtime.ResidentBytes,
