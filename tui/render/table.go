@@ -180,7 +180,7 @@ func (t *Table) drawRow(c *Canvas, places []place, row int) {
 func (c *Canvas) replace(from, to Style) {
 	for y := range c.H {
 		for x := range c.W {
-			if cell := &c.cells[y*c.stride+x]; cell.Style == from && cell.Text != " " {
+			if cell := &c.cells[y*c.stride+x]; cell.Style == from && cell.Text != " " && cell.Text != "" {
 				cell.Style = to
 			}
 		}

@@ -34,6 +34,7 @@ func wrapOne(text string, width int) []string {
 		}
 		w := Width(word)
 		switch {
+		case word == "": // all of it was cut off
 		case used == 0:
 			line, used = word, w
 		case used+1+w <= width:
@@ -42,6 +43,9 @@ func wrapOne(text string, width int) []string {
 			lines, line, used = append(lines, line), word, w
 		}
 	}
+	if line == "" && len(lines) > 0 {
+		return lines
+	}
 	return append(lines, line)
 }
 
@@ -49,7 +53,8 @@ func wrapOne(text string, width int) []string {
 func splitAt(s string, width int) (head, rest string) {
 	rest, used := s, 0
 	for rest != "" {
-		_, after, w, _ := uniseg.FirstGraphemeClusterInString(rest, -1)
+		cluster, after, _, _ := uniseg.FirstGraphemeClusterInString(rest, -1)
+		w := Width(cluster)
 		if used > 0 && used+w > width {
 			break
 		}
