@@ -15,7 +15,7 @@ var flowsPage = &Page{
 	View: view.PageFlows, Title: "Flows", Key: '3',
 	Columns: []Column{
 		{Title: "CLIENT", Sort: "client", Min: 10, Max: 32, Cell: flows.text(func(r *view.FlowGroup) string { return r.Client }, render.Strong)},
-		{Title: "SERVER:PORT", Sort: "server", Min: 12, Max: 40, Cell: flows.text(serverPort, render.Strong)},
+		{Title: "SERVER:PORT", Sort: "server", Min: 12, Max: 40, Cell: flows.cell(flowServer)},
 		{Title: "PROTO", Min: 6, Max: 10, Drop: 2, Cell: flows.text(flowProtocol, render.Text)},
 		{Title: "ENC", Min: 5, Drop: 1, Cell: flows.cell(func(c *render.Canvas, r *view.FlowGroup) { encryption(c, r.Encryption) })},
 		{Title: "OPEN", Sort: "conns", Min: 5, Right: true, Drop: 6, Cell: flows.number(func(r *view.FlowGroup) string { return strconv.Itoa(r.Open) })},
@@ -61,6 +61,15 @@ func serverPort(r *view.FlowGroup) string {
 		return r.Server
 	}
 	return r.Server + ":" + strconv.Itoa(int(r.Port))
+}
+
+// flowServer draws the server's end. A name that is too long is cut before its port, by which servers are known.
+func flowServer(c *render.Canvas, r *view.FlowGroup) {
+	name := r.Server
+	if port := ":" + strconv.Itoa(int(r.Port)); r.Port != 0 && name != "" {
+		name = render.Cut(name, max(c.W-len(port), 1)) + port
+	}
+	left(c, name, render.Strong)
 }
 
 // flowProtocol is what is spoken, or what carries it where that is not known.

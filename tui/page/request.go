@@ -45,35 +45,42 @@ func requestBody(c *render.Canvas, s *view.Snapshot, top int) int {
 	d, columns := s.Request, columnsOf(c.W)
 	what, among := columns[0], columns[1]
 	what.title(d.Protocol + " " + d.Target)
-	for _, f := range requestWhat(d) {
+	told, behind := requestWhat(d)
+	for _, f := range told {
 		what.fact(f)
 	}
 	requestPhases(what, d)
+	what.title("Network and trace")
+	for _, f := range behind {
+		what.fact(f)
+	}
 	requestPlace(among, d)
 	requestAttributes(among, d)
 	return scrolled(c, top, columns)
 }
 
-// requestWhat is what a list says of the request, and who its ends were.
-func requestWhat(d *view.Detail) []fact {
-	lines := []fact{{label: "time", value: render.Clock(d.Time)}}
+// requestWhat is what a list says of the request and who its ends were, and apart from that what is behind it.
+func requestWhat(d *view.Detail) (told, behind []fact) {
+	told = []fact{{label: "time", value: render.Clock(d.Time)}}
 	for _, f := range requestFacts(&d.Request) {
-		if f.label != "between" {
-			lines = append(lines, f)
-			continue
+		switch f.label {
+		case "rtt", "retransmits", "trace", "span", "parent":
+			behind = append(behind, f)
+		case "between":
+			told = append(told,
+				fact{label: "client", value: party(d.Client, d.ClientProcess, d.ClientAddr), style: render.Strong},
+				fact{label: "server", value: party(d.Server, d.ServerProcess, d.ServerAddr), style: render.Strong},
+				fact{label: "container", value: d.Container},
+				fact{label: "unit", value: d.Unit},
+			)
+		default:
+			told = append(told, f)
 		}
-		lines = append(lines,
-			fact{label: "client", value: party(d.Client, d.ClientProcess, d.ClientAddr), style: render.Strong},
-			fact{label: "server", value: party(d.Server, d.ServerProcess, d.ServerAddr), style: render.Strong},
-			fact{label: "container", value: d.Container},
-			fact{label: "unit", value: d.Unit},
-		)
 	}
-	connection := ""
 	if d.Conn != 0 {
-		connection = number64(d.Conn)
+		behind = append(behind, fact{label: "connection", value: number64(d.Conn)})
 	}
-	return append(lines, fact{label: "connection", value: connection})
+	return told, behind
 }
 
 // party is an end of a request: its service, its process, its address, each as far as it is known and says something new.

@@ -23,7 +23,7 @@ var tracePage = &Page{
 		{Title: "RTT", Min: render.DurationWidth, Right: true, Drop: 4,
 			Cell: requests.number(func(r *view.Request) string { return quantile(r.SRTT) })},
 		{Title: "RETRANS", Min: 7, Right: true, Drop: 5, Cell: requests.cell(spanRetransmits)},
-		{Title: "EVIDENCE", Min: 8, Max: 16, Drop: 3, Cell: requests.text(evidence, render.Text)},
+		{Title: "EVIDENCE", Min: 10, Max: 16, Drop: 3, Cell: requests.text(evidence, render.Text)},
 	},
 	Rows:        requests.count,
 	ID:          requests.id(func(r *view.Request) string { return number64(r.ID) }),
