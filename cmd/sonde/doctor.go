@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sonde/exporters/socket"
 	"sonde/probes"
 	"sonde/probes/hooks"
 	"sonde/probes/kernel"
@@ -29,7 +30,7 @@ and the proof that no program of sonde can change what it watches.
 
 Exits with 1 when requests cannot be seen on this machine.`,
 		Args: noArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			c := hooks.Config{Flavour: hooks.Flavour(flavour), TC: hooks.TC(tc)}
 			if err := c.Validate(); err != nil {
 				return usageError{err}
@@ -40,6 +41,7 @@ Exits with 1 when requests cannot be seen on this machine.`,
 				}
 			}
 			r := examine(c)
+			r.Viewers = socket.Look(cmd.Context(), socketConfig(e))
 			switch output {
 			case "text":
 				r.print(e.stdout)
@@ -75,6 +77,7 @@ type report struct {
 	Hooks    []hookReport    `json:"hooks"`
 	Missing  []missingReport `json:"missing"`
 	Blind    []string        `json:"cannot_see"`
+	Viewers  socket.Status   `json:"viewers"`
 	ReadOnly readOnlyReport  `json:"read_only"`
 
 	err error
@@ -242,6 +245,7 @@ func (r report) print(w io.Writer) {
 	for _, s := range r.Blind {
 		fmt.Fprintf(&b, "  - %s\n", s)
 	}
+	fmt.Fprintf(&b, "\nviewers (sonde top)\n  %s\n", audienceOf(r.Viewers))
 	fmt.Fprintf(&b, "\nread-only proof\n  %d programs, %d instructions: ", r.ReadOnly.Programs, r.ReadOnly.Instructions)
 	if len(r.ReadOnly.Findings) == 0 {
 		fmt.Fprint(&b, "no helper that writes, no store to a packet, every program returns \"pass\"\n")
@@ -250,4 +254,25 @@ func (r report) print(w io.Writer) {
 		fmt.Fprintf(&b, "\n  ! %s", s)
 	}
 	_, _ = io.WriteString(w, b.String()) // a reader that has gone needs no report
+}
+
+// audienceOf says in a line who may look at an agent, and whether there is one.
+func audienceOf(s socket.Status) string {
+	who := "root"
+	if s.Group != "" {
+		who = "root and group " + s.Group
+	}
+	line := s.Path + ": "
+	switch {
+	case s.Path == socketOff:
+		return "sonde run makes no socket (" + socketVariable + "=off)"
+	case s.Served:
+		line += "sonde run answers, " + who + " may attach"
+	default:
+		line += "no sonde run answers; of one, " + who + " could attach"
+	}
+	if s.Hint != "" {
+		line += " (" + s.Hint + ")"
+	}
+	return line
 }
