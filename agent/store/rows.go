@@ -21,6 +21,8 @@ func (b *builder) servicesPage() {
 		all[i] = b.orderOf(in, i)
 		all[i].name = p.group.key.a
 		switch b.q.Sort {
+		case "name":
+			all[i].text = p.group.key.a
 		case "rate":
 			all[i].second = counted(out)
 		case "calls":
@@ -179,7 +181,10 @@ func (b *builder) dnsPage() {
 	for i := range rows {
 		all[i] = b.orderOf(rows[i].pair.shown(), i)
 		all[i].name = rows[i].name
-		if b.q.Sort == "clients" {
+		switch b.q.Sort {
+		case "name":
+			all[i].text = rows[i].name
+		case "clients":
 			all[i].number = float64(len(clientsOf(&rows[i])))
 		}
 	}
