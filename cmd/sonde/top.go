@@ -118,6 +118,9 @@ func (f *topFlags) complete(cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("sort", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return view.SortKeys(view.Page(f.page)), cobra.ShellCompDirectiveNoFileComp
 	})
+	for _, name := range []string{"filter", "start", "requests"} {
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions)
+	}
 	_ = cmd.MarkFlagDirname("export-dir")
 }
 

@@ -28,6 +28,7 @@ func TestTopRefusesWhatMakesNoSense(t *testing.T) {
 		{"--window 2m", "--window 2m0s: want one of 10s, 1m, 5m, 15m"},
 		{"--interval 50ms", "--interval 50ms: want 200ms at least"},
 		{"--requests 0", "--requests 0: want 1 to 10000000"},
+		{"--theme /no/such", "--theme: "},
 		{"--export-dir /no/such", `--export-dir "/no/such": there is no such directory`},
 		{"--filter --cats", "--filter: column 1: --cats is no filter: accepted are"},
 		{"--port 0", `--port "0": accepted are 1 to 65535`},

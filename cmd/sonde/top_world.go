@@ -81,6 +81,15 @@ func (w *attachedWorld) watch(ctx context.Context, look func(context.Context) er
 	return errors.Join(look(ctx), w.Close())
 }
 
+// Snapshot implements view.World. To itself an agent that keeps a history is a live one.
+func (w *attachedWorld) Snapshot(ctx context.Context, q view.Query) (*view.Snapshot, error) {
+	s, err := w.Client.Snapshot(ctx, q)
+	if err == nil {
+		s.Mode = store.OnDemand().Mode
+	}
+	return s, err
+}
+
 // settle asks once, so that an agent that nobody looked at begins to keep what it sees, and waits for what is missing.
 func (w *attachedWorld) settle(ctx context.Context, o onceFlags, q view.Query) error {
 	q.Filter = "" // what it leaves out is observed all the same
