@@ -60,7 +60,7 @@ func (t table[T]) rate(red func(*T) *view.RED) draw {
 }
 
 func (t table[T]) errors(red func(*T) *view.RED) draw {
-	return t.cell(func(c *render.Canvas, r *T) { errors(c, red(r)) })
+	return t.cell(func(c *render.Canvas, r *T) { errorShare(c, red(r)) })
 }
 
 func (t table[T]) quantile(red func(*T) *view.RED, of func(*view.RED) time.Duration) draw {
@@ -71,10 +71,10 @@ func (t table[T]) spark(red func(*T) *view.RED) draw {
 	return t.cell(func(c *render.Canvas, r *T) { render.Spark(c, 0, 0, c.W, red(r).Spark, red(r).SparkErr) })
 }
 
-func p50(r *view.RED) time.Duration { return r.P50 }
-func p95(r *view.RED) time.Duration { return r.P95 }
-func p99(r *view.RED) time.Duration { return r.P99 }
-func top(r *view.RED) time.Duration { return r.Max }
+func p50(r *view.RED) time.Duration  { return r.P50 }
+func p95(r *view.RED) time.Duration  { return r.P95 }
+func p99(r *view.RED) time.Duration  { return r.P99 }
+func most(r *view.RED) time.Duration { return r.Max }
 
 // left draws words; what is empty is not known.
 func left(c *render.Canvas, s string, style render.Style) {
@@ -99,7 +99,8 @@ const (
 	errorsMax = render.PercentWidth + 5
 )
 
-func errors(c *render.Canvas, r *view.RED) {
+// errorShare draws the share of errors, and how many they are where there is room and they are few.
+func errorShare(c *render.Canvas, r *view.RED) {
 	share := render.Percent(r.Errors, r.Count)
 	style := render.Text
 	if r.Errors > 0 {
@@ -142,16 +143,13 @@ func known(n uint64) string {
 	return render.Count(n)
 }
 
-// unknownPlain is what a cell says of encryption that was not looked at yet.
-const unknownPlain = "?"
-
-// encryption draws whether bytes are readable on their way.
+// encryption draws whether bytes are readable on their way; that is not known before the first of them.
 func encryption(c *render.Canvas, kind string) {
 	switch kind {
 	case "none":
 		render.Left(c, "PLAIN", render.Warn)
 	case "":
-		render.Left(c, unknownPlain, render.Dim)
+		render.Left(c, "?", render.Dim)
 	default:
 		render.Left(c, kind, render.Text)
 	}

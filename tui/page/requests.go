@@ -15,8 +15,10 @@ var requests = table[view.Request](func(s *view.Snapshot) []view.Request { retur
 var requestsPage = &Page{
 	View: view.PageRequests, Title: "Requests", Key: '2',
 	Columns: []Column{
-		{Title: "TIME", Sort: "time", Min: render.ClockWidth, Drop: 2,
-			Cell: requests.text(func(r *view.Request) string { return render.Clock(r.Time) }, render.Dim)},
+		{
+			Title: "TIME", Sort: "time", Min: render.ClockWidth, Drop: 2,
+			Cell: requests.text(func(r *view.Request) string { return render.Clock(r.Time) }, render.Dim),
+		},
 		{Title: "", Min: 1, Cell: requests.cell(func(c *render.Canvas, r *view.Request) { render.Left(c, requestMark(r), requestStyle(r)) })},
 		{Title: "CLIENT", Min: 8, Max: 20, Drop: 4, Cell: requests.text(func(r *view.Request) string { return r.Client }, render.Text)},
 		{Title: "AT", Min: 2, Max: 6, Drop: 3, Cell: requests.cell(side)},
@@ -25,8 +27,10 @@ var requestsPage = &Page{
 		{Title: "TARGET", Min: 22, Max: 160, Cell: requests.text(func(r *view.Request) string { return r.Target }, render.Strong)},
 		{Title: "STATUS", Sort: "status", Min: 7, Max: 12, Drop: 1, Cell: requests.cell(status)},
 		{Title: "DURATION", Sort: "duration", Min: 9, Right: true, Cell: requests.cell(duration)},
-		{Title: "BYTES", Sort: "bytes", Min: render.SizeWidth, Right: true, Drop: 6,
-			Cell: requests.number(func(r *view.Request) string { return render.Size(r.BytesIn + r.BytesOut) })},
+		{
+			Title: "BYTES", Sort: "bytes", Min: render.SizeWidth, Right: true, Drop: 6,
+			Cell: requests.number(func(r *view.Request) string { return render.Size(r.BytesIn + r.BytesOut) }),
+		},
 	},
 	Rows:        requests.count,
 	ID:          requests.id(func(r *view.Request) string { return number64(r.ID) }),

@@ -22,7 +22,7 @@ var routesPage = &Page{
 		{Title: "P50", Sort: "p50", Min: render.DurationWidth, Right: true, Drop: 2, Cell: routes.quantile(routeRED, p50)},
 		{Title: "P95", Sort: "p95", Min: render.DurationWidth, Right: true, Drop: 1, Cell: routes.quantile(routeRED, p95)},
 		{Title: "P99", Sort: "p99", Min: render.DurationWidth, Right: true, Drop: 3, Cell: routes.quantile(routeRED, p99)},
-		{Title: "MAX", Min: render.DurationWidth, Right: true, Drop: 6, Cell: routes.quantile(routeRED, top)},
+		{Title: "MAX", Min: render.DurationWidth, Right: true, Drop: 6, Cell: routes.quantile(routeRED, most)},
 		{Title: "TREND", Min: 8, Max: 30, Drop: 4, Cell: routes.spark(routeRED)},
 	},
 	Rows: routes.count,

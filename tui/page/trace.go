@@ -20,8 +20,10 @@ var tracePage = &Page{
 		{Title: "TIME", Min: 16, Max: 70, Drop: 1, Cell: spanBar},
 		{Title: "DURATION", Min: 8, Right: true, Cell: requests.cell(duration)},
 		{Title: "STATUS", Min: 6, Max: 12, Drop: 2, Cell: requests.cell(status)},
-		{Title: "RTT", Min: render.DurationWidth, Right: true, Drop: 4,
-			Cell: requests.number(func(r *view.Request) string { return quantile(r.SRTT) })},
+		{
+			Title: "RTT", Min: render.DurationWidth, Right: true, Drop: 4,
+			Cell: requests.number(func(r *view.Request) string { return quantile(r.SRTT) }),
+		},
 		{Title: "RETRANS", Min: 7, Right: true, Drop: 5, Cell: requests.cell(spanRetransmits)},
 		{Title: "EVIDENCE", Min: 10, Max: 16, Drop: 3, Cell: requests.text(evidence, render.Text)},
 	},
