@@ -331,40 +331,21 @@ func TestPlacesThatOthersControlAreRefused(t *testing.T) {
 			return filepath.Join(d, "s")
 		}, "belongs to user 65534"},
 		{"a way through somebody's link", func(t *testing.T, dir string) string {
-			at := filepath.Join(dir, "link")
-			if err := os.Symlink(directory(t, dir, 0o755), at); err != nil {
-				t.Fatal(err)
-			}
+			at := symlink(t, directory(t, dir, 0o755), filepath.Join(dir, "link"))
 			theirs(t, at)
 			return filepath.Join(at, "s")
 		}, "is a symbolic link of user 65534"},
 		{"a link that ends nowhere", func(t *testing.T, dir string) string {
-			at := filepath.Join(dir, "link")
-			if err := os.Symlink(at, at); err != nil {
-				t.Fatal(err)
-			}
-			return filepath.Join(at, "s")
+			return filepath.Join(symlink(t, "link", filepath.Join(dir, "link")), "s")
 		}, "too many levels of symbolic links"},
 		{"a link in the place of the socket", func(t *testing.T, dir string) string {
-			at := filepath.Join(dir, "s")
-			if err := os.Symlink("/etc/passwd", at); err != nil {
-				t.Fatal(err)
-			}
-			return at
+			return symlink(t, "/etc/passwd", filepath.Join(dir, "s"))
 		}, "exists and is no socket"},
 		{"a file in the place of the socket", func(t *testing.T, dir string) string {
-			at := filepath.Join(dir, "s")
-			if err := os.WriteFile(at, []byte("precious"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			return at
+			return precious(t, filepath.Join(dir, "s"))
 		}, "exists and is no socket"},
 		{"a file in the place of the directory", func(t *testing.T, dir string) string {
-			at := filepath.Join(dir, "file")
-			if err := os.WriteFile(at, []byte("precious"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			return filepath.Join(at, "s")
+			return filepath.Join(precious(t, filepath.Join(dir, "file")), "s")
 		}, "is no directory"},
 		{"a path that is too long", func(_ *testing.T, dir string) string {
 			return filepath.Join(dir, strings.Repeat("x", maxPath))
@@ -383,6 +364,22 @@ func TestPlacesThatOthersControlAreRefused(t *testing.T) {
 			}
 		})
 	}
+}
+
+func symlink(t *testing.T, to, at string) string {
+	t.Helper()
+	if err := os.Symlink(to, at); err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+func precious(t *testing.T, at string) string {
+	t.Helper()
+	if err := os.WriteFile(at, []byte("precious"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return at
 }
 
 func directory(t *testing.T, in string, mode fs.FileMode) string {
