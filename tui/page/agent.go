@@ -23,17 +23,19 @@ var agentPage = &Page{
 	Body:  agentBody,
 	Enter: func(*view.Snapshot, int, view.Scope) (view.Page, view.Scope, bool) { return "", view.Scope{}, false },
 	Crumb: crumb,
-	Empty: func(s *view.Snapshot) string {
-		if s != nil && replayed(s) {
-			return "A file is played: there is no agent to tell of itself."
-		}
-		return "The agent has not told of itself yet."
-	},
+	Empty: agentSilent,
+}
+
+func agentSilent(s *view.Snapshot) string {
+	if s != nil && replayed(s) {
+		return "A file is played: there is no agent to tell of itself."
+	}
+	return "The agent has not told of itself yet."
 }
 
 func agentBody(c *render.Canvas, s *view.Snapshot, top int) int {
 	if s == nil || s.Agent == nil {
-		return 0
+		return nothing(c, top, agentSilent(s))
 	}
 	a, columns := s.Agent, columnsOf(c.W)
 	first, second := columns[0], columns[1]

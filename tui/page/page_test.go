@@ -310,6 +310,17 @@ func TestEmptyPageSaysWhatToDo(t *testing.T) {
 	}
 }
 
+func TestBodyOfNothingSaysWhy(t *testing.T) {
+	for page, want := range map[*Page]string{agentPage: "has not told of itself", requestPage: "not kept any more"} {
+		for _, s := range []*view.Snapshot{nil, {}} {
+			c := render.NewCanvas(120, 10)
+			if lines := page.Body(c, s, 0); lines == 0 || !strings.Contains(c.String(), want) {
+				t.Errorf("%s: %d lines:\n%s", page.View, lines, c)
+			}
+		}
+	}
+}
+
 func TestPanelSaysWhatTimeItsNumbersAreOf(t *testing.T) {
 	for _, tt := range []struct {
 		window, covered time.Duration

@@ -32,15 +32,17 @@ var requestPage = &Page{
 	Body:  requestBody,
 	Enter: func(*view.Snapshot, int, view.Scope) (view.Page, view.Scope, bool) { return "", view.Scope{}, false }, // the last page of the way
 	Crumb: func(view.Scope) string { return "" },                                                                  // it says what it is
-	Empty: func(*view.Snapshot) string {
+	Empty: requestGone,
+}
+
+func requestGone(*view.Snapshot) string {
 		return "This request is not kept any more: newer ones took its place.\n" +
 			"Pause (p) to look at one for as long as you like; sonde record keeps all of them."
-	},
 }
 
 func requestBody(c *render.Canvas, s *view.Snapshot, top int) int {
 	if s == nil || s.Request == nil {
-		return 0
+		return nothing(c, top, requestGone(s))
 	}
 	d, columns := s.Request, columnsOf(c.W)
 	what, among := columns[0], columns[1]

@@ -13,7 +13,7 @@ func screen(p *Page, s *view.Snapshot, w, h, selected int) *render.Canvas {
 	if p.Arrange != nil {
 		p.Arrange(s)
 	}
-	if p.Body != nil && p.Rows(s) > 0 {
+	if p.Body != nil {
 		p.Body(c, s, 0)
 		return c
 	}

@@ -105,6 +105,14 @@ func columnsOf(w int) []*stack {
 	return []*stack{{width: half}, {width: half}}
 }
 
+// nothing is the Body of a page that has nothing to show, and says why.
+func nothing(c *render.Canvas, top int, why string) int {
+	columns := columnsOf(c.W)
+	columns[0].add(1, func(*render.Canvas) {})
+	columns[0].fold(why, 1, render.Dim)
+	return scrolled(c, top, columns)
+}
+
 // scrolled draws what columnsOf made, all from line top on, and returns how many lines the highest has.
 func scrolled(c *render.Canvas, top int, columns []*stack) int {
 	c = c.Part(margin, 0, c.W-margin, c.H)
