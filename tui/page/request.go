@@ -36,8 +36,8 @@ var requestPage = &Page{
 }
 
 func requestGone(*view.Snapshot) string {
-		return "This request is not kept any more: newer ones took its place.\n" +
-			"Pause (p) to look at one for as long as you like; sonde record keeps all of them."
+	return "This request is not kept any more: newer ones took its place.\n" +
+		"Pause (p) to look at one for as long as you like; sonde record keeps all of them."
 }
 
 func requestBody(c *render.Canvas, s *view.Snapshot, top int) int {
