@@ -29,6 +29,7 @@ func TestLineIsReadAsAShellWould(t *testing.T) {
 		`--text="it's \"so\" \d\\"`:      {Allow: Terms{Texts: []string{`it's "so" \d\`}}},
 		`--http-path '^/a,b\d+$'`:        {Allow: Terms{HTTPPaths: []string{`^/a,b\d+$`}}},
 		`a"b c"d`:                        {Allow: Terms{Texts: []string{"ab cd"}}},
+		`'a\"b'`:                         {Allow: Terms{Texts: []string{`a\"b`}}},
 		"--text=--port":                  {Allow: Terms{Texts: []string{"--port"}}},
 		"--text -x":                      {Allow: Terms{Texts: []string{"-x"}}},
 		"--to-ip 10.1.2.3/8":             {Allow: Terms{ToIPs: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}},
@@ -115,6 +116,8 @@ func traffic(flag string) []string {
 		return []string{"nginx", "node", "my app", "curl"}
 	case "port":
 		return []string{"8080", "80"}
+	case "role": // a closed list has no other words
+		return []string{"sender"}
 	case "http-status":
 		return []string{"404", "200"}
 	}

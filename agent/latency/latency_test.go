@@ -68,12 +68,21 @@ func TestQuantilesAreUpperBoundsWithinABucket(t *testing.T) {
 }
 
 func TestOneDurationIsItsOwnQuantile(t *testing.T) {
-	for _, d := range []time.Duration{0, 3, time.Millisecond + 1, 2000 * time.Second} {
+	for _, d := range []time.Duration{0, 3, 1, time.Millisecond + 1, 2000 * time.Second} {
 		var h Histogram
 		h.Add(d)
-		if h.Quantile(0.5) != d || h.Quantile(1) != d || h.Max() != d {
+		if h.Quantile(0) != d || h.Quantile(0.5) != d || h.Quantile(1) != d || h.Max() != d {
 			t.Errorf("%v: median %v, max %v", d, h.Quantile(0.5), h.Max())
 		}
+	}
+}
+
+func TestLeastIsNotBelowWhatWasCounted(t *testing.T) {
+	var h Histogram
+	h.Add(time.Second)
+	h.Add(2 * time.Second)
+	if q := h.Quantile(0); q < time.Second || q > 1100*time.Millisecond {
+		t.Errorf("least %v", q)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -142,6 +143,28 @@ func TestTableKeepsToTheWidthOfTheTerminal(t *testing.T) {
 					t.Fatalf("%q reaches the terminal", c)
 				}
 			}
+		}
+	}
+}
+
+func TestColoursLeaveTheTextAsItIs(t *testing.T) {
+	s := New(by("client,operation,server,status"))
+	feed(s)
+	for width := 30; width < 150; width++ {
+		var plain, coloured bytes.Buffer
+		_ = s.Report().WriteTable(&plain, testClock, Look{Width: width})
+		_ = s.Report().WriteTable(&coloured, testClock, Look{Width: width, Colour: true})
+		text := coloured.String()
+		for _, m := range regexp.MustCompile("\x1b\\[31m(.*?)\x1b\\[0m").FindAllStringSubmatch(text, -1) {
+			if m[1] != "20" && m[1] != "1" {
+				t.Fatalf("width %d: %q is red", width, m[1])
+			}
+		}
+		for _, c := range []string{dim, bold, red, reset} {
+			text = strings.ReplaceAll(text, c, "")
+		}
+		if text != plain.String() {
+			t.Fatalf("width %d: without colours\n%s\nwith colours\n%s", width, plain.String(), text)
 		}
 	}
 }
