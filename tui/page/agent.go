@@ -89,7 +89,7 @@ func percentage(share float64) string {
 	return render.Percent(uint64(max(share, 0)*whole), whole)
 }
 
-// agentLosses says what is missing in everything that the viewer shows: first in a sentence, then what was lost, then what not.
+// agentLosses says what is missing in everything that the viewer shows: first in a sentence, then what was lost, then what was not.
 func agentLosses(k *stack, a *view.Agent) {
 	k.title("Losses")
 	lost := 0
@@ -107,27 +107,33 @@ func agentLosses(k *stack, a *view.Agent) {
 	default:
 		k.fold("what is shown is not all: "+strconv.Itoa(lost)+" of "+strconv.Itoa(len(a.Losses))+" kinds of loss happened", 0, render.Bad)
 	}
-	for _, l := range a.Losses {
-		k.add(1, func(c *render.Canvas) {
-			mark, style := " ", render.Text
-			if l.Count > 0 {
-				mark, style = render.FailedMark, render.Bad
+	for _, happened := range []bool{true, false} {
+		for _, l := range a.Losses {
+			if l.Count > 0 == happened {
+				k.add(1, func(c *render.Canvas) { lossLine(c, l) })
 			}
-			c.Print(0, 0, mark, style)
-			countLine(c.Part(2, 0, c.W-2, 1), l.Name, render.Count(l.Count), style)
-		})
+		}
 	}
+}
+
+func lossLine(c *render.Canvas, l view.Count) {
+	style := render.Dim
+	if l.Count > 0 {
+		style = render.Bad
+		c.Print(0, 0, render.FailedMark, style)
+	}
+	countLine(c.Part(2, 0, c.W-2, 1), l, render.Count, style)
 }
 
 // countWidth is where numbers of the agent's lists end: close to their names, in wide windows too.
 const countWidth = 52
 
 // countLine draws a name and, at its right, a number.
-func countLine(c *render.Canvas, name, value string, style render.Style) {
+func countLine(c *render.Canvas, n view.Count, text func(uint64) string, style render.Style) {
 	w := min(c.W, countWidth)
 	split := max(w-render.SizeWidth-1, 0)
-	render.Left(c.Part(0, 0, split, 1), name, render.Text)
-	number(c.Part(split+1, 0, w-split-1, 1), value, style)
+	render.Left(c.Part(0, 0, split, 1), n.Name, style)
+	number(c.Part(split+1, 0, w-split-1, 1), text(n.Count), style)
 }
 
 func agentCounts(k *stack, title string, counts []view.Count, text func(uint64) string) {
@@ -136,7 +142,7 @@ func agentCounts(k *stack, title string, counts []view.Count, text func(uint64) 
 	}
 	k.title(title)
 	for _, n := range counts {
-		k.add(1, func(c *render.Canvas) { countLine(c, n.Name, text(n.Count), render.Text) })
+		k.add(1, func(c *render.Canvas) { countLine(c, n, text, render.Text) })
 	}
 }
 
