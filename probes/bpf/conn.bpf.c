@@ -417,16 +417,17 @@ int conn_send_tp(struct bpf_raw_tracepoint_args *ctx)
 	return conn_sent((void *)ctx->args[0]);
 }
 
-SEC("fentry/tcp_sendmsg")
-int BPF_PROG(conn_send_fe, struct sock *sk)
+/* Any socket is about to send: older kernels have no other function that sends of TCP and UDP alike have in common. */
+SEC("fentry/security_socket_sendmsg")
+int BPF_PROG(conn_send_fe, struct socket *sock)
 {
-	return conn_send(sk);
+	return conn_send(BPF_CORE_READ(sock, sk));
 }
 
-SEC("kprobe/tcp_sendmsg")
-int BPF_KPROBE(conn_send_kp, struct sock *sk)
+SEC("kprobe/security_socket_sendmsg")
+int BPF_KPROBE(conn_send_kp, struct socket *sock)
 {
-	return conn_send(sk);
+	return conn_send(BPF_CORE_READ(sock, sk));
 }
 
 /* A thread or process is started by the current one, and does not run yet. Only threads can be a part of a request. */

@@ -16,7 +16,8 @@ const (
 		"they end by timeout"
 	recvLost = "the process behind an accepted connection is known only once it sends, or when it held the socket before " +
 		"sonde started"
-	sendLost   = "a process that only sends on a socket that another one opened is not known; one that also reads is"
+	sendLost = "which process sends and answers over UDP (DNS) is not known, nor one that only sends on a TCP connection " +
+		"that another one opened"
 	threadLost = "a request that a thread sends which was started to do so has no cause"
 	dropLost   = "packets that the kernel drops are not counted"
 
@@ -62,14 +63,14 @@ func conn(f *kernel.Features, c Config, probe, tracepoint, function string) []ca
 				Object: "conn", Program: probe + "_fe", Kind: Fentry, Target: function,
 				Why: "the cheapest hook on a kernel function",
 			},
-			err: first(base, c.excludes(Fentry), f.Fentry),
+			err: first(base, c.excludes(Fentry), f.Fentry, f.NoFunction[function]),
 		},
 		{
 			Hook: Hook{
 				Object: "conn", Program: probe + "_kp", Kind: Kprobe, Target: function,
 				Why: "works on any function, at the price of a breakpoint or a jump",
 			},
-			err: first(base, c.excludes(Kprobe), f.Kprobe),
+			err: first(base, c.excludes(Kprobe), f.Kprobe, f.NoFunction[function]),
 		},
 	}
 }

@@ -74,7 +74,7 @@ func New(f *kernel.Features, c Config) Plan {
 	p.choose("payload_ingress", payloadLost, payload(f, "payload_ingress"))
 	p.choose("conn_state", stateLost, conn(f, c, "conn_state", "inet_sock_set_state", "tcp_set_state"))
 	p.choose("conn_recv", recvLost, conn(f, c, "conn_recv", "tcp_rcv_space_adjust", "tcp_rcv_space_adjust"))
-	p.choose("conn_send", sendLost, conn(f, c, "conn_send", "sock_send_length", "tcp_sendmsg"))
+	p.choose("conn_send", sendLost, conn(f, c, "conn_send", "sock_send_length", "security_socket_sendmsg"))
 	p.choose(ThreadStart, threadLost, threadStart(f))
 	p.choose("drop", dropLost, drop(f))
 	p.choose("packet_ingress", packetLost, packet(f, c, "packet_ingress"))

@@ -100,6 +100,10 @@ func TestPlanTakesTheBestHookOfEachKernel(t *testing.T) {
 			bytesOf + "conn_state_tp@raw_tp conn_recv_tp@raw_tp conn_send_kp@kprobe " + thread + "drop_any@raw_tp " + viaTC},
 		{"5.10 with nothing but tracepoints", with(func(f *kernel.Features) { *f = *v510(); f.Fentry, f.Kprobe = kernel.ErrRefused, errLack }), Config{},
 			bytesOf + "conn_state_tp@raw_tp conn_recv_tp@raw_tp " + thread + "drop_any@raw_tp " + viaTC + " -conn_send"},
+		{"5.10 built without the function to hook", with(func(f *kernel.Features) {
+			*f = *v510()
+			f.NoFunction = map[string]error{"security_socket_sendmsg": errLack}
+		}), Config{}, bytesOf + "conn_state_tp@raw_tp conn_recv_tp@raw_tp " + thread + "drop_any@raw_tp " + viaTC + " -conn_send"},
 		{"no BTF", with(func(f *kernel.Features) { f.BTF = errLack }), Config{}, viaTCX + " " + strings.TrimSpace(nothing)},
 		{"no cgroup v2 costs the payload only", with(func(f *kernel.Features) { f.Cgroup2, f.Cgroup2Root = errLack, "" }), Config{},
 			viaTP + "drop_reason@raw_tp " + viaTCX + " -payload_egress -payload_ingress"},
@@ -188,7 +192,7 @@ func TestBlindFollowsThePlan(t *testing.T) {
 	}{
 		{"TLS always", full(), Config{}, "TLS:", "not even as flows"},
 		{"no interfaces", full(), Config{TC: TCOff}, "not even as flows", "flows at interfaces only"},
-		{"no hook on send", v61(), Config{Flavour: FlavourTracepoint}, "A process that only sends", "Why a packet"},
+		{"no hook on send", v61(), Config{Flavour: FlavourTracepoint}, "Which process sends and answers over UDP", "Why a packet"},
 		{"5.10 drops", v510(), Config{}, "Why a packet was dropped", "With a filter by process"},
 		{"kprobes miss listeners", full(), Config{Flavour: FlavourKprobe}, "tcp_set_state is not called", "TCP connections are seen from"},
 		{"no state hook", host(), Config{Flavour: FlavourKprobe}, "TCP connections are seen from", "tcp_set_state is not called"},

@@ -46,6 +46,9 @@ type Features struct {
 	// Tracepoints has an entry for each name in TracepointNames.
 	Tracepoints map[string]Tracepoint
 
+	// NoFunction says why a function of FunctionNames cannot be hooked; those that can have no entry.
+	NoFunction map[string]error
+
 	Kprobe error // on tcp_set_state
 	Fentry error // on tcp_set_state
 	TCX    error // on lo
@@ -92,6 +95,7 @@ func (f *Features) try() {
 	f.SKStorage = trySKStorage()
 	f.CgroupSKB = tryCgroupSKB(f.Cgroup2Root)
 	f.Tracepoints = tryTracepoints(types)
+	f.NoFunction = types.lacks(FunctionNames())
 	f.Kprobe = tryKprobe()
 	f.Fentry = tryFentry(f.BTF)
 	f.TCX = tryTCX()

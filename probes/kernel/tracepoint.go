@@ -23,6 +23,11 @@ func TracepointNames() []string {
 	return []string{"inet_sock_set_state", "tcp_rcv_space_adjust", "sock_send_length", "task_newtask", "kfree_skb"}
 }
 
+// FunctionNames lists the functions that fentry and kprobe are for.
+func FunctionNames() []string {
+	return []string{"tcp_set_state", "tcp_rcv_space_adjust", "security_socket_sendmsg"}
+}
+
 // kernelTypes is the BTF of the running kernel, or empty.
 type kernelTypes struct{ spec *btf.Spec }
 
@@ -34,6 +39,19 @@ func (t *kernelTypes) load() error {
 	}
 	t.spec = spec
 	return nil
+}
+
+// lacks names the functions that this kernel was built without: they are in no configuration that a distribution ships, but
+// one program that cannot be attached would take all others with it.
+func (t *kernelTypes) lacks(names []string) map[string]error {
+	missing := make(map[string]error)
+	for _, name := range names {
+		var f *btf.Func
+		if t.spec != nil && t.spec.TypeByName(name, &f) != nil {
+			missing[name] = fmt.Errorf("this kernel has no function %s", name)
+		}
+	}
+	return missing
 }
 
 // args returns how many arguments a raw tracepoint has, 0 when that is not known. Its type is

@@ -133,6 +133,10 @@ struct sock {
 	struct sock_cgroup_data sk_cgrp_data;
 } CORE;
 
+struct socket {
+	struct sock *sk;
+} CORE;
+
 struct inet_sock {
 	__be16 inet_sport;
 } CORE;
