@@ -154,21 +154,35 @@ func keyName(ev *tcell.EventKey) string {
 		return name
 	}
 	switch k := ev.Key(); {
-	case k == tcell.KeyRune && ev.Rune() == ' ':
-		return "Space"
 	case k == tcell.KeyRune && ev.Modifiers()&(tcell.ModAlt|tcell.ModMeta) != 0:
-		return "Alt-" + string(ev.Rune())
+		return "Alt-" + runeName(ev.Rune())
 	case k == tcell.KeyRune:
-		return string(ev.Rune())
+		return runeName(ev.Rune())
 	case k >= tcell.KeyCtrlA && k <= tcell.KeyCtrlZ:
 		return "Ctrl-" + string(rune('A'+k-tcell.KeyCtrlA))
 	}
 	return ""
 }
 
-// key does what a key means where we are.
+func runeName(r rune) string {
+	if r == ' ' {
+		return "Space"
+	}
+	return string(r)
+}
+
+// key does what a key means where we are. Esc and a character that come at once are what a terminal sends for Alt with it; Alt
+// means nothing here, so it was someone fast.
 func (m *model) key(ev *tcell.EventKey) {
 	name := keyName(ev)
+	if after, alt := strings.CutPrefix(name, "Alt-"); alt {
+		m.named("Esc", 0)
+		name = after
+	}
+	m.named(name, ev.Rune())
+}
+
+func (m *model) named(name string, r rune) {
 	switch {
 	case name == "":
 	case name == "Ctrl-C":
@@ -180,7 +194,7 @@ func (m *model) key(ev *tcell.EventKey) {
 	case m.choosing:
 		m.choiceKey(name)
 	case m.prompt != nil:
-		m.promptKey(name, ev.Rune())
+		m.promptKey(name, r)
 	case m.help != nil:
 		m.helpKey(name)
 	default:

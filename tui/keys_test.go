@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gdamore/tcell/v2"
+
 	"sonde/agent/view"
 	"sonde/tui/page"
 	"sonde/tui/render"
@@ -300,4 +302,13 @@ func TestHelpScrollsAndCloses(t *testing.T) {
 	if d.m.quit {
 		t.Error("it ended")
 	}
+}
+
+func TestEscAndAKeyAtOnceAreBoth(t *testing.T) {
+	d := newDesk(t, steady(3), 80, 24)
+	d.press("?")
+	d.m.key(tcell.NewEventKey(tcell.KeyRune, '2', tcell.ModAlt))
+	d.refresh()
+	d.wantTitle("Requests")
+	d.see("GET /orders/3")
 }

@@ -84,6 +84,7 @@ func newModel(c Config, pages []*page.Page, now func() time.Time) (*model, error
 	for _, p := range pages {
 		if p.View == c.Page {
 			m.stack = []*place{m.topOf(p)}
+			m.place().sort, m.place().reverse = c.Sort, c.Reverse
 		}
 	}
 	if m.stack == nil {

@@ -77,7 +77,7 @@ func origin(stack []byte) string {
 func (m *model) screen() render.Screen {
 	p := m.place()
 	s := render.Screen{
-		Header: m.header(), Tabs: m.tabs(), Crumb: m.crumb(), Query: m.question(p.position()), Footer: m.hints(), Help: m.help,
+		Header: m.header(), Tabs: m.tabs(), Crumb: m.crumb(), Filter: m.filter, Query: m.question(p.position()), Footer: m.hints(), Help: m.help,
 		PanelWanted: m.panel, Failure: m.failures[p.page.View], Status: m.statusLine(), Top: p.top,
 	}
 	if m.play != nil {
@@ -215,9 +215,6 @@ func (m *model) question(rows string) []render.Span {
 	}
 	if p.held {
 		add("", "held, g follows", render.Warn)
-	}
-	if m.filter != "" {
-		add("filter ", m.filter, render.Warn)
 	}
 	if p.snap != nil && p.page.Body == nil {
 		add("rows ", rows, render.Text)

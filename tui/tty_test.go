@@ -248,3 +248,11 @@ func TestLocaleOfTheShellIsHeeded(t *testing.T) {
 	s := openStage(t, "steady", "exec env -u LC_ALL -u LC_CTYPE -u LANG %s")
 	s.see("REQ/S↓")
 }
+
+func TestLinesAreNarrowInEastAsianLocales(t *testing.T) {
+	s := openStage(t, "steady", "exec env LC_ALL=ja_JP.UTF-8 %s")
+	s.see("REQ/S↓  ERRORS")
+	s.press("i")
+	s.see(strings.Repeat("─", 80))
+	s.see(" about service-1")
+}

@@ -13,6 +13,7 @@ package tui
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gdamore/tcell/v2"
@@ -24,6 +25,8 @@ import (
 type Config struct {
 	World    view.World // a view.Player where time can be moved
 	Page     view.Page
+	Sort     string // one of view.SortKeys(Page), "" for the first
+	Reverse  bool
 	Filter   string
 	Window   time.Duration
 	Interval time.Duration // between refreshes
@@ -47,6 +50,9 @@ func (c Config) Validate() error {
 		return fmt.Errorf("viewer: no world to look at")
 	case c.Page != "" && view.SortKeys(c.Page) == nil:
 		return fmt.Errorf("viewer: no page %q", c.Page)
+	case c.Sort != "" && !slices.Contains(view.SortKeys(c.withDefaults().Page), c.Sort):
+		return fmt.Errorf("viewer: %s cannot be sorted by %q: want one of %s", c.withDefaults().Page, c.Sort,
+			strings.Join(view.SortKeys(c.withDefaults().Page), ", "))
 	case c.Window != 0 && !slices.Contains(view.Windows, c.Window):
 		return fmt.Errorf("viewer: window %s: want one of %v", c.Window, view.Windows)
 	case c.Interval < 0 || c.Interval > 0 && c.Interval < leastInterval:

@@ -19,7 +19,8 @@ type Screen struct {
 	Playback *Playback // nil unless a file is played
 	Tabs     []Tab
 	Crumb    []Span // where we are
-	Query    []Span // what is asked: filter, order, window; at the right of the same line
+	Filter   string // what rows are kept; cut off where the line is too short
+	Query    []Span // what else is asked: order, window; at the right of the same line
 
 	Table *Table
 	Body  func(c *Canvas, top int) (lines int) // in place of Table
@@ -133,10 +134,16 @@ func (s *Screen) drawCrumb(c *Canvas, y int) {
 	if c.H < 16 && s.Header.State != "" { // the line that has it is not shown
 		state = append([]Span{{s.Header.State, Warn}, {"  ", Text}}, state...)
 	}
-	right := min(width(state), c.W*2/3)
-	left := c.Part(1, y, c.W-right-3, 1)
-	printCut(left, s.Crumb)
+	right := min(width(state), c.W-12)
 	printCut(c.Part(c.W-right-1, y, right, 1), state)
+	left := c.Part(1, y, c.W-right-4, 1)
+	if s.Filter != "" {
+		filter := []Span{{"filter ", Dim}, {s.Filter, Warn}}
+		w := min(width(filter), max(left.W-width(s.Crumb)-2, left.W/2))
+		printCut(left.Part(left.W-w, 0, w, 1), filter)
+		left = left.Part(0, 0, left.W-w-2, 1)
+	}
+	printCut(left, s.Crumb)
 }
 
 // printCut prints spans into the first line of c; the one that does not fit ends in "…", the ones after it are left out.
