@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -195,4 +196,36 @@ func BenchmarkSnapshot(b *testing.B) {
 			}
 		}
 	})
+}
+
+// BenchmarkLockHeld tells how long a question holds the lock, which is how long the goroutine that feeds waits for it: of the
+// questions that copy most, in a second in which every service was busy.
+func BenchmarkLockHeld(b *testing.B) {
+	world := newBusy(b)
+	world.fill()
+	world.now = world.now.Truncate(time.Second) + time.Second
+	world.step = time.Second / 20_000
+	for i := range 19_000 {
+		world.s.Request(world.at(i))
+	}
+	for _, page := range []view.Page{view.PageServices, view.PageProcesses, view.PageFlows, view.PageRequests} {
+		b.Run(string(page), func(b *testing.B) { world.lockHeld(b, needsOf(&view.Query{Page: page})) })
+	}
+	b.Run("freeze", func(b *testing.B) { world.lockHeld(b, everything()) })
+}
+
+func (b *busy) lockHeld(t *testing.B, n needs) {
+	var all []time.Duration
+	for t.Loop() {
+		w := b.s.room(n)
+		b.s.mu.Lock()
+		began := time.Now()
+		b.s.fill(w, n, 1<<30)
+		all = append(all, time.Since(began))
+		b.s.mu.Unlock()
+	}
+	slices.Sort(all)
+	t.ReportMetric(float64(all[len(all)/2]), "median-ns")
+	t.ReportMetric(float64(all[len(all)*99/100]), "p99-ns")
+	t.ReportMetric(float64(all[len(all)-1]), "max-ns")
 }

@@ -460,10 +460,14 @@ func TestValuesAreTheMostFrequent(t *testing.T) {
 		}
 		sc.s.Request(r)
 	}
+	look := sc.lookup(model.RoleServer, "a.example", "NOERROR")
+	look.Protocol, look.Server.Addr = model.ProtocolHTTP, shopAddr // that it is a lookup is all that counts here
+	sc.s.Request(look)
 	sc.s.Flow(&model.Flow{Transport: "udp", Server: model.Endpoint{Addr: addr("1.1.1.1:53")}, End: sc.now}, model.FlowDelta{})
 	for flag, want := range map[string][]string{
 		"http-status": {"200", "404"}, "http-method": {"GET", "POST"}, "process": {"curl", "shop"}, "port": {"80", "53"},
 		"ip": {"127.0.0.1", "1.1.1.1"}, "protocol": {"http", "udp"}, "outcome": {"ok"}, "role": {"server"}, "text": nil,
+		"from-service": {"curl", "shop"}, "to-port": {"80", "53"}, "dns-name": {"a.example"},
 	} {
 		if got, err := sc.s.Values(context.Background(), flag); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: %q, %v; want %q", flag, got, err, want)

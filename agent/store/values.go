@@ -6,9 +6,9 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"sonde/agent/model"
 )
@@ -58,7 +58,7 @@ func (v values) frequent() []string {
 
 // collect returns what adds the values that requests and flows have for a flag, nil for those that have none.
 func (v values) collect(flag string) (request func(*entry), flow func(*flow)) {
-	switch flag {
+	switch strings.TrimPrefix(strings.TrimPrefix(flag, "from-"), "to-") { // what one end has, the other may have
 	case "protocol":
 		return func(e *entry) { v.add(e.request.Protocol.String()) }, v.flowProtocol
 	case "port":
@@ -69,6 +69,12 @@ func (v values) collect(flag string) (request func(*entry), flow func(*flow)) {
 		return v.both(v.pid), v.flowEnds(v.pid)
 	case "process":
 		return v.both(v.process), v.flowEnds(v.process)
+	case "service":
+		return v.both(v.service), v.flowEnds(v.service)
+	case "container":
+		return v.both(v.container), v.flowEnds(v.container)
+	case "dns-name":
+		return v.dnsName, nil
 	case "http-status":
 		return v.http(func(h *model.HTTP) string { return number(h.Status) }), nil
 	case "http-method":
@@ -108,7 +114,7 @@ func (v values) flowEnds(one func(*model.Endpoint)) func(*flow) {
 
 func (v values) address(e *model.Endpoint) {
 	if a := e.Addr.Addr(); a.IsValid() {
-		v.add(netip.Addr.String(a.WithZone("")))
+		v.add(a.WithZone("").String())
 	}
 }
 
@@ -121,6 +127,24 @@ func (v values) pid(e *model.Endpoint) {
 func (v values) process(e *model.Endpoint) {
 	if e.Process != nil {
 		v.add(e.Process.Name)
+	}
+}
+
+func (v values) service(e *model.Endpoint) {
+	if e.Process != nil {
+		v.add(e.Process.ServiceName)
+	}
+}
+
+func (v values) container(e *model.Endpoint) {
+	if e.Process != nil {
+		v.add(e.Process.ContainerID)
+	}
+}
+
+func (v values) dnsName(e *entry) {
+	if e.request.DNS != nil {
+		v.add(dnsName(e.request.DNS))
 	}
 }
 

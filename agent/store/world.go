@@ -70,6 +70,14 @@ func (s *Store) tryCapture(n needs, atOnce int) *world {
 	w := s.room(n)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.fill(w, n, atOnce) {
+		return nil
+	}
+	return w
+}
+
+// fill is called with the lock held.
+func (s *Store) fill(w *world, n needs, atOnce int) bool {
 	s.copyTo(w, n)
 	generation, left := s.generation, atOnce
 	for k := range s.tables {
@@ -83,14 +91,14 @@ func (s *Store) tryCapture(n needs, atOnce int) *world {
 				s.mu.Unlock()
 				s.mu.Lock()
 				if s.generation != generation {
-					return nil
+					return false
 				}
 			}
 			open.pack(t.active[i])
 			left--
 		}
 	}
-	return w
+	return true
 }
 
 // room makes a world with room for what is to be copied, so that the lock is not held while memory is found.
