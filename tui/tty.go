@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/gdamore/tcell/v2"
-	"github.com/mattn/go-runewidth"
 
 	"sonde/tui/render"
 	"sonde/tui/theme"
@@ -30,7 +29,6 @@ type tty struct {
 func openTerminal(screen tcell.Screen, lost func(error)) (*tty, error) {
 	if screen == nil {
 		assumeUTF8()
-		assumeNarrow()
 		var err error
 		if screen, err = tcell.NewScreen(); err != nil {
 			return nil, fmt.Errorf("viewer: no terminal: %w (sonde top needs one; sonde observe does not)", err)
@@ -58,14 +56,6 @@ var fallbacks = map[rune]string{
 func assumeUTF8() {
 	if os.Getenv("LC_ALL") == "" && os.Getenv("LC_CTYPE") == "" && os.Getenv("LANG") == "" {
 		_ = os.Setenv("LC_CTYPE", "C.UTF-8")
-	}
-}
-
-// assumeNarrow has tcell take lines, blocks and arrows for one cell wide in Chinese, Japanese and Korean locales as well, as we do
-// and nearly all terminals (Unicode UAX 11 calls them ambiguous). The variable is that of go-runewidth for the others.
-func assumeNarrow() {
-	if os.Getenv("RUNEWIDTH_EASTASIAN") == "" {
-		runewidth.DefaultCondition.EastAsianWidth = false
 	}
 }
 
