@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -377,4 +378,24 @@ func FuzzJSONIsHarmless(f *testing.F) {
 			}
 		}
 	})
+}
+
+func BenchmarkRequest(b *testing.B) {
+	s := New(by("service,route,status"))
+	feed(s)
+	r := model.Request{Role: model.RoleServer, Client: curl, Server: shop, End: time.Millisecond, HTTP: &model.HTTP{Method: "GET", Route: "/users/{id}", Status: 200}}
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Request(&r)
+	}
+}
+
+func BenchmarkReportOfTenThousandGroups(b *testing.B) {
+	s := New(by("path"))
+	for i := range 10_000 {
+		s.Request(&model.Request{End: time.Duration(i) * time.Microsecond, HTTP: &model.HTTP{Path: fmt.Sprint("/", i)}})
+	}
+	for b.Loop() {
+		_ = s.Report().WriteTable(io.Discard, testClock, Look{Width: 120})
+	}
 }
