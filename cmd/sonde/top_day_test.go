@@ -14,10 +14,10 @@ import (
 // A day in the life of a small service: connections come and go, a few requests on each.
 const (
 	dayHours      = 24
-	connsPerHour  = 1200 // one every 3 s
+	connsPerHour  = 600 // one every 6 s
 	requestsEach  = 5
-	dayTick       = 250 * time.Millisecond // as live
-	keptRequests  = 5000                   // so that the store is full within the first hour
+	dayTick       = time.Second
+	keptRequests  = 2000 // so that the store is full within the first hour
 	growthAllowed = 2 << 20
 )
 

@@ -355,6 +355,16 @@ func TestTimelineKeepsWallTimeThatWasStepped(t *testing.T) {
 	}
 }
 
+func TestTimelineIsBounded(t *testing.T) {
+	var l timeline
+	for i := range 2 * maxParts { // a file may say anything
+		l.add(time.Duration(i)*time.Second, model.Clock{Boot: bootTime.Add(time.Duration(i%2) * time.Hour)})
+	}
+	if len(l.parts) != maxParts {
+		t.Errorf("%d parts", len(l.parts))
+	}
+}
+
 func TestPositionsAreOffsetsOrWallTimes(t *testing.T) {
 	start := time.Date(2026, 1, 2, 22, 30, 0, 500, time.UTC)
 	for text, want := range map[string]time.Time{
