@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -87,6 +88,21 @@ func TestTopWaitsForAnAgentThatNobodyWatched(t *testing.T) {
 	r := sonde(t, "top", "--once", "--attach", path, "--duration", "600ms")
 	if took := time.Since(began); r.code != exitOK || took < 500*time.Millisecond || agent.asked.Load() != 2 {
 		t.Errorf("exit code %d after %v and %d questions, stderr %q", r.code, took, agent.asked.Load(), r.stderr)
+	}
+}
+
+func TestTopDoesNotWaitForAnAgentThatHangs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "sonde.sock")
+	ln, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	tp := &top{topFlags: &topFlags{}, agent: path}
+	began := time.Now()
+	_, err = tp.find(t.Context())
+	if took := time.Since(began); err == nil || err.Error() != "the agent at "+path+" does not answer" || took > 2*agentPatience {
+		t.Errorf("after %v: %v", took, err)
 	}
 }
 

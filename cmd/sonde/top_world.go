@@ -38,7 +38,7 @@ func (t *top) open(ctx context.Context) (world, error) {
 	case t.agent == "":
 		return t.openLive("")
 	}
-	agent, noAgent := attach(ctx, t.agent)
+	agent, noAgent := t.find(ctx)
 	if noAgent == nil {
 		return agent, nil
 	}
@@ -52,6 +52,20 @@ func (t *top) open(ctx context.Context) (world, error) {
 		return nil, noWay(t.agent, noAgent, rights)
 	}
 	return w, err
+}
+
+// agentPatience is how long an agent that nobody asked for by name may take to answer before it is done without.
+const agentPatience = 3 * time.Second
+
+// find attaches to the agent that is there, if one is.
+func (t *top) find(ctx context.Context) (*attachedWorld, error) {
+	limited, cancel := context.WithTimeout(ctx, agentPatience)
+	defer cancel()
+	agent, err := attach(limited, t.agent)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("the agent at %s does not answer", t.agent)
+	}
+	return agent, err
 }
 
 // noWay says both ways out to who can neither ask an agent nor observe.
