@@ -299,3 +299,20 @@ func TestReaderThatIsGoneIsNoError(t *testing.T) {
 		}
 	}
 }
+
+func TestOneTraceCanBeAskedFor(t *testing.T) {
+	path := shopCapture(t, shop())
+	var first struct {
+		TraceID string `json:"trace_id"`
+	}
+	r := sonde(t, "observe", "--quiet", "--read", path, "-o", "json", "--type", "request", "--limit", "1")
+	if err := json.Unmarshal([]byte(r.stdout), &first); err != nil || len(first.TraceID) != 32 {
+		t.Fatalf("%v: %q", err, r.stdout)
+	}
+	for _, format := range []string{"compact", "table", "json"} {
+		r := sonde(t, "observe", "--quiet", "--read", path, "-o", format, "--trace-id", first.TraceID)
+		if n := strings.Count(r.stdout, "GET"); n != 1 {
+			t.Errorf("%s: %d requests of one trace:\n%s", format, n, r.stdout)
+		}
+	}
+}
