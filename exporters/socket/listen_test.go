@@ -27,7 +27,25 @@ import (
 // dialVariable has the test binary ask at a socket, as another user, and say what came of it.
 const dialVariable = "SONDE_TEST_DIAL"
 
+// serveVariable has it serve a socket, as an agent that never gets an answer made, and say when it is asked.
+const serveVariable = "SONDE_TEST_SERVE"
+
 func TestMain(m *testing.M) {
+	if path := os.Getenv(serveVariable); path != "" {
+		c := Default()
+		c.Path = path
+		ln, err := Listen(context.Background(), c)
+		if err != nil {
+			fmt.Print(err)
+			os.Exit(1)
+		}
+		fmt.Println("ready")
+		_ = New(c, &world{snapshot: func(ctx context.Context, _ view.Query) (*view.Snapshot, error) {
+			fmt.Println("asked")
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}}, "test", silent).Serve(context.Background(), ln) // until it is killed
+	}
 	if path := os.Getenv(dialVariable); path != "" {
 		c, err := Dial(context.Background(), path)
 		if err == nil {
