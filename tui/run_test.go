@@ -20,7 +20,7 @@ import (
 // show is a running viewer on a simulated screen.
 type show struct {
 	t      *testing.T
-	screen tcell.SimulationScreen
+	screen *sizedScreen
 	cancel context.CancelFunc
 	ended  chan error
 }
@@ -30,7 +30,7 @@ func start(t *testing.T, c Config, width, height int) *show {
 	screen := tcell.NewSimulationScreen("UTF-8")
 	sized := &sizedScreen{SimulationScreen: screen, w: width, h: height}
 	ctx, cancel := context.WithCancel(t.Context())
-	s := &show{t, screen, cancel, make(chan error, 1)}
+	s := &show{t, sized, cancel, make(chan error, 1)}
 	c.Screen = sized
 	if c.Interval == 0 {
 		c.Interval = leastInterval
@@ -47,10 +47,31 @@ func start(t *testing.T, c Config, width, height int) *show {
 	return s
 }
 
-// sizedScreen has its size from the start: tcell's begins with 80x25.
+// sizedScreen has its size from the start, where tcell's begins with 80x25, and can be read while it is drawn.
 type sizedScreen struct {
 	tcell.SimulationScreen
 	w, h int
+
+	mu   sync.Mutex
+	text string
+}
+
+func (s *sizedScreen) Show() {
+	s.SimulationScreen.Show()
+	cells, w, h := s.GetContents()
+	var b strings.Builder
+	for y := range h {
+		line := ""
+		for x := range w {
+			if at := y*w + x; at < len(cells) {
+				line += string(cells[at].Runes)
+			}
+		}
+		b.WriteString(strings.TrimRight(line, " ") + "\n")
+	}
+	s.mu.Lock()
+	s.text = b.String()
+	s.mu.Unlock()
 }
 
 func (s *sizedScreen) Init() error {
@@ -60,18 +81,9 @@ func (s *sizedScreen) Init() error {
 }
 
 func (s *show) text() string {
-	cells, w, h := s.screen.GetContents()
-	var b strings.Builder
-	for y := range h {
-		line := ""
-		for x := range w {
-			if c := cells[y*w+x]; len(c.Runes) > 0 {
-				line += string(c.Runes)
-			}
-		}
-		b.WriteString(strings.TrimRight(line, " ") + "\n")
-	}
-	return b.String()
+	s.screen.mu.Lock()
+	defer s.screen.mu.Unlock()
+	return s.screen.text
 }
 
 func (s *show) see(want string) {
@@ -179,9 +191,11 @@ func TestKeysWorkWhileTheWorldHangs(t *testing.T) {
 			t.Errorf("it took %s to end", took)
 		}
 		close(w.hold)
+		w.mu.Lock()
 		if w.top != 1 {
 			t.Errorf("%d questions were on their way at a time", w.top)
 		}
+		w.mu.Unlock()
 	}
 }
 
