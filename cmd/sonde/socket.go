@@ -44,10 +44,8 @@ func (f *socketFlags) register(cmd *cobra.Command, e env) {
 	f.config = socketConfig(e)
 	flags := cmd.Flags()
 	flags.StringVar(&f.config.Path, "socket", f.config.Path, "path of the socket that sonde top attaches to, or off ("+socketVariable+")")
-	flags.StringVar(&f.history, "history", historyOnDemand, `what is kept for viewers:
-on-demand: nothing until one comes, and traces only as far as headers carry them
-always: the last 15 minutes, so that a viewer sees what was before it came, and whole
-traces (it switches on --causes); costs CPU for each request, and memory (docs/top.md)`)
+	flags.StringVar(&f.history, "history", historyOnDemand, "what is kept for viewers: on-demand (nothing until one looks; traces as far as headers carry them), "+
+		"always (also what was before it came, and whole traces; for each end of a request about 5 us, 20 MB in all, and what --causes costs)")
 }
 
 // socketConfig is the socket that the environment names.

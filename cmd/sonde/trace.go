@@ -24,7 +24,7 @@ const (
 func (f *causesFlag) register(cmd *cobra.Command) {
 	*f = causesAuto
 	cmd.Flags().StringVar((*string)(f), "causes", string(causesAuto),
-		"find out which request caused which by the threads and goroutines that read and send: auto (where spans or JSON go out, and in recordings), on, off")
+		"find out which request caused which by the threads and goroutines that read and send: auto (where spans or JSON go out, in recordings, in top, with --history always), on, off")
 }
 
 // wanted tells whether causes are asked for; auto is the answer where the flag leaves it open.
