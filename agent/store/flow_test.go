@@ -130,6 +130,29 @@ func TestRateStandsStillBetweenReports(t *testing.T) {
 	}
 }
 
+// TestBurstLeavesTheWindow: of a long life few points are kept, and those must tell when the bytes passed.
+func TestBurstLeavesTheWindow(t *testing.T) {
+	sc := newScript(t, Default())
+	c := sc.connect(1, model.RoleClient)
+	for i := range 180 {
+		sc.wait(10 * time.Second)
+		if c.report(10, 0); i == 100 {
+			c.report(3_000_000, 0)
+		}
+		for _, window := range []time.Duration{5 * time.Minute, 15 * time.Minute} {
+			since := time.Duration(i-100) * 10 * time.Second
+			rate := sc.ask(view.Query{Page: view.PageFlows, Window: window}).Flows[0].SentPerS
+			burst := 3_000_000 / window.Seconds()
+			if within := since >= 0 && since < window-time.Minute; within && rate < burst*0.99 {
+				t.Fatalf("%v after the burst, %v: %v bytes/s, want %v", since, window, rate, burst)
+			}
+			if gone := since > window+time.Minute; gone && rate > 10 {
+				t.Fatalf("%v after the burst, %v: %v bytes/s", since, window, rate)
+			}
+		}
+	}
+}
+
 func TestEndsOfConnectionsAreCountedInTheWindow(t *testing.T) {
 	sc := newScript(t, Default())
 	for i, state := range []model.FlowState{model.FlowClosed, model.FlowRefused, model.FlowTimedOut, model.FlowReset, model.FlowFailed} {

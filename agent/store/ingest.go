@@ -32,7 +32,7 @@ func (s *Store) Request(r *model.Request) {
 
 // keep makes the entry of r, without its groups.
 func (s *Store) keep(r *model.Request) entry {
-	own := ownRequest(r)
+	own := s.ownRequest(r)
 	e := entry{
 		request: own, took: r.Duration(), conn: r.Conn, trace: binary.BigEndian.Uint64(r.Span.TraceID[:]), bits: bitsOf(r),
 		bytes: uint32(own.Footprint() + entryBytes),
@@ -52,8 +52,11 @@ type withHTTP struct {
 	http    model.HTTP
 }
 
+// slabRequests is how many of them are made at once. They are forgotten nearly at once too: the ring keeps them in their order.
+const slabRequests = 16
+
 // ownRequest copies r. What trace context was found in is left out, nobody asks for it.
-func ownRequest(r *model.Request) *model.Request {
+func (s *Store) ownRequest(r *model.Request) *model.Request {
 	if r.Fields != nil {
 		bare := *r
 		bare.Fields = nil
@@ -62,7 +65,11 @@ func ownRequest(r *model.Request) *model.Request {
 	if r.HTTP == nil {
 		return r.Clone()
 	}
-	own := new(withHTTP)
+	if len(s.slab) == 0 {
+		s.slab = make([]withHTTP, slabRequests)
+	}
+	own := &s.slab[0]
+	s.slab = s.slab[1:]
 	own.request.HTTP = &own.http
 	r.CloneInto(&own.request)
 	return &own.request
@@ -158,6 +165,9 @@ func (s *Store) placeOf(r *model.Request, operation []byte) *recent {
 }
 
 func (s *Store) groupsOf(r *model.Request, operation []byte) *recent {
+	if s.recent == nil { // a store that nobody watches does without
+		s.recent = new([1 << recentBits]recent)
+	}
 	c := s.placeOf(r, operation)
 	if c.groups[edges] != nil && c.is(r, operation) && !c.gone() {
 		return c

@@ -127,8 +127,14 @@ func TestStoreOnDemandKeepsNothingUnwatched(t *testing.T) {
 	if got := sc.ask(view.Query{Page: view.PageRequests}); got.Rows != 1 || got.Mode != "attached" {
 		t.Errorf("watched: %+v", got)
 	}
+	if _, err := s.Freeze(context.Background()); err != nil {
+		t.Error(err)
+	}
 	s.asked.Store(time.Now().Add(-unwatchedFor).UnixNano())
 	sc.wait(2 * time.Second)
+	if len(s.frozen.all) > 0 {
+		t.Error("a frozen world is kept though nobody looks")
+	}
 	sc.s.Request(sc.get(model.RoleServer, "/a", time.Millisecond))
 	if s.observed != 0 || s.ring.len() != 0 || s.watched.Load() {
 		t.Error("something is kept though nobody looks")

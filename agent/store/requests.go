@@ -195,7 +195,7 @@ func (b *builder) waterfall(ids []uint64) []view.Request {
 	var roots []uint64
 	for _, id := range ids {
 		parent, kept := at[r.get(id).request.Span.Parent]
-		if !kept || parent == id || r.get(id).request.Span.Parent.IsZero() {
+		if !kept || r.get(id).request.Span.Parent.IsZero() {
 			roots = append(roots, id)
 			continue
 		}

@@ -83,13 +83,6 @@ func (r *ring) find(id uint64) *entry {
 
 func (r *ring) len() int { return int(r.end - r.first) }
 
-// view returns a ring that stays as it is.
-func (r *ring) view() ring {
-	v := *r
-	v.chunks = append([]*chunk(nil), r.chunks...)
-	return v
-}
-
 // sinceTime returns the identifier of the first request that was heard of at or after t.
 func (r *ring) sinceTime(t time.Duration) uint64 {
 	n := sort.Search(r.len(), func(i int) bool { return r.get(r.first+uint64(i)).at >= t })

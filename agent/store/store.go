@@ -26,8 +26,10 @@ type Store struct {
 	watched  atomic.Bool  // of a store that is not, calls of the sink return at once
 	asked    atomic.Int64 // wall time of the last query, in nanoseconds since 1970
 
-	seed    maphash.Seed
-	scratch []byte // of the goroutine that feeds
+	seed maphash.Seed
+
+	scratch []byte     // of the goroutine that feeds
+	slab    []withHTTP // the same
 
 	frozen frozenWorlds
 
@@ -88,7 +90,6 @@ func (st *state) init(c Config) {
 		st.tables[k] = newTable(k, limit)
 	}
 	st.texts = map[netip.AddrPort]string{}
-	st.recent = new([1 << recentBits]recent)
 	st.ring = newRing()
 	st.flows = newFlowTable(c.Flows)
 	st.drops = map[string]uint64{}
@@ -115,6 +116,7 @@ func (s *Store) unwatched() {
 		return
 	}
 	s.watched.Store(false)
+	s.frozen.clear() // whoever asks for them asks the store
 	s.Reset()
 }
 

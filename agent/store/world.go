@@ -167,7 +167,9 @@ type frozenWorld struct {
 	asked time.Time
 }
 
-// Freeze implements view.World. The ninth world takes the place of the one that was not looked at for longest.
+// Freeze implements view.World. The ninth world takes the place of the one that was not looked at for longest. A world shares what
+// it has in common with the others and with the living one: it takes memory for the requests that were forgotten since, at most
+// Config.RequestBytes, and for its connections.
 func (s *Store) Freeze(ctx context.Context) (uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
@@ -236,6 +238,12 @@ func (f *frozenWorlds) expire() {
 			delete(f.all, id)
 		}
 	}
+}
+
+func (f *frozenWorlds) clear() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.all)
 }
 
 // renew notes a query.
