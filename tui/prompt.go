@@ -220,10 +220,13 @@ func quoted(v string) string {
 	return v
 }
 
-// valuesOf returns the values that a flag may be given, none until the world has told them.
-func (m *model) valuesOf(flag string) []string {
+// valuesOf returns the values that a flag may be given, those that the traffic has once the world has told them.
+func (m *model) valuesOf(flag string) []string { return filter.Values(flag, m.told) }
+
+// told returns what the world says of a flag, nothing until it has.
+func (m *model) told(flag string) []string {
 	values, asked := m.values[flag]
-	if !asked && slices.ContainsFunc(filter.Flags(), func(f filter.Flag) bool { return f.Name == flag }) {
+	if !asked {
 		m.values[flag] = nil
 		m.later(queueValues, func(ctx context.Context, w view.World) func(*model) {
 			values, err := w.Values(ctx, flag)

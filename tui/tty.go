@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 
 	"github.com/gdamore/tcell/v2"
@@ -31,6 +32,9 @@ func openTerminal(screen tcell.Screen, lost func(error)) (*tty, error) {
 		assumeUTF8()
 		var err error
 		if screen, err = tcell.NewScreen(); err != nil {
+			screen, err = likeXterm(err)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("viewer: no terminal: %w (sonde top needs one; sonde observe does not)", err)
 		}
 	}
@@ -42,6 +46,23 @@ func openTerminal(screen tcell.Screen, lost func(error)) (*tty, error) {
 		t.RegisterRuneFallback(r, instead)
 	}
 	return t, nil
+}
+
+// likeXterm is for a terminal that this machine has no description of, as a server that one comes to from a newer terminal: nearly
+// all do what xterm does. Where $TERM is not set, there is none, and cause says so.
+func likeXterm(cause error) (tcell.Screen, error) {
+	name := "xterm-256color"
+	switch term := os.Getenv("TERM"); {
+	case term == "":
+		return nil, cause
+	case strings.Contains(term, "16color"):
+		name = "xterm"
+	}
+	description, err := tcell.LookupTerminfo(name)
+	if err != nil {
+		return nil, cause
+	}
+	return tcell.NewTerminfoScreenFromTtyTerminfo(nil, description)
 }
 
 // fallbacks are for terminals that are set to show ASCII alone. tcell has those of lines itself.

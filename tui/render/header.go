@@ -44,8 +44,9 @@ type Header struct {
 	Memory                      uint64  // bytes
 }
 
-var modeWords = map[string]string{
-	"live": "live on", "attached": "agent on", "recording": "recording of", "capture": "capture of",
+// modeWords are what a mode is called, and what joins that with the name of a host.
+var modeWords = map[string][2]string{
+	"live": {"live", " on "}, "attached": {"agent", " on "}, "recording": {"recording", " of "}, "capture": {"capture", " of "},
 }
 
 func (h *Header) drawTitle(c *Canvas, y int) {
@@ -64,7 +65,14 @@ func (h *Header) drawTitle(c *Canvas, y int) {
 	case h.Mode == "":
 		left.Print(x, 0, "no answer yet", Dim)
 	default:
-		x = left.PrintSpans(x, 0, Span{modeWords[h.Mode], Dim}, Span{" ", Text}, Span{or(h.Host, "an unnamed host"), Strong})
+		words, known := modeWords[h.Mode]
+		if !known {
+			words = [2]string{h.Mode, " "}
+		}
+		x = left.Print(x, 0, words[0], Dim)
+		if h.Host != "" {
+			x = left.PrintSpans(x, 0, Span{words[1], Dim}, Span{h.Host, Strong})
+		}
 		if h.Source != "" {
 			left.Print(x+2, 0, Cut(h.Source, left.W-x-2), Dim)
 		}
@@ -87,10 +95,12 @@ func (h *Header) drawNumbers(c *Canvas, y int) {
 	fields := [][]Span{
 		{{fmt.Sprintf("%7s", strings.TrimSpace(Rate(h.Requests))), Strong}, {" req/s", Dim}},
 		{{fmt.Sprintf("%6s", strings.TrimSpace(Rate(h.Errors))), failed}, {" err/s", failed}},
-		h.lost(lost),
+		h.lost(lost, c.W),
 		{{fmt.Sprintf("%5d", h.Flows), Text}, {" flows", Dim}},
 		{{fmt.Sprintf("%7s", SizeRate(h.BytesPerS)), Text}, {"/s", Dim}},
-		{{"cpu", Dim}, {fmt.Sprintf("%7s", Cores(h.CPU)), Text}, {fmt.Sprintf("%8s", Size(h.Memory)), Text}},
+	}
+	if h.CPU > 0 || h.Memory > 0 { // there is an agent
+		fields = append(fields, []Span{{"cpu", Dim}, {fmt.Sprintf("%7s", Cores(h.CPU)), Text}, {fmt.Sprintf("%8s", Size(h.Memory)), Text}})
 	}
 	x := 0
 	for _, f := range fields {
@@ -104,17 +114,10 @@ func (h *Header) drawNumbers(c *Canvas, y int) {
 	}
 }
 
-func (h *Header) lost(style Style) []Span {
+func (h *Header) lost(style Style, room int) []Span {
 	s := []Span{{"lost", style}, {fmt.Sprintf("%3s", Count(h.Lost)), style}}
-	if h.LostRecent > 0 {
+	if h.LostRecent > 0 && room >= 60 {
 		s = append(s, Span{" (now!)", Bad})
-	}
-	return s
-}
-
-func or(s, otherwise string) string {
-	if s == "" {
-		return otherwise
 	}
 	return s
 }
