@@ -4,6 +4,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"sonde/agent/units"
@@ -78,8 +79,8 @@ func (b *builder) notes() {
 	k, shown := map[view.Page]kind{
 		view.PageServices: services, view.PageRoutes: routes, view.PageMap: edges, view.PageProcesses: processes, view.PageDNS: names,
 	}[b.q.Page]
-	if shown && b.w.full[k] {
-		b.note("more rows than are kept: the newest are counted together as " + otherName)
+	if shown && slices.ContainsFunc(b.tallyPresence(k), func(g *group) bool { return g.rest }) {
+		b.note("there are more rows than are kept: the rest is counted as " + otherName)
 	}
 }
 

@@ -418,6 +418,25 @@ func TestAgentCountsWithinTheWindow(t *testing.T) {
 	}
 }
 
+func TestLossesLeaveTheWindow(t *testing.T) {
+	sc := newScript(t, Default())
+	for _, window := range view.Windows {
+		sc.wait(20 * time.Minute)
+		sc.s.Lost(&model.Loss{Where: "ring", What: "records", Count: 7, Time: sc.now})
+		sc.s.Flow(&model.Flow{Transport: "tcp", Conn: 1, End: sc.now}, model.FlowDelta{BytesReceived: 100})
+		sc.wait(window - time.Second)
+		got := sc.ask(view.Query{Page: view.PageMap, Window: window})
+		if got.Overview.LostRecent != 7 || got.Overview.BytesPerS == 0 || len(got.Notes) != 1 {
+			t.Errorf("%v: %+v, notes %q", window, got.Overview, got.Notes)
+		}
+		sc.wait(15 * time.Second)
+		got = sc.ask(view.Query{Page: view.PageMap, Window: window})
+		if got.Overview.LostRecent != 0 || got.Overview.BytesPerS != 0 || len(got.Notes) != 0 || got.Overview.Lost == 0 {
+			t.Errorf("after %v: %+v, notes %q", window, got.Overview, got.Notes)
+		}
+	}
+}
+
 func TestScopesAndFiltersNarrowAllPages(t *testing.T) {
 	sc := newScript(t, Default())
 	for i := range 40 {

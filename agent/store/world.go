@@ -34,7 +34,6 @@ type world struct {
 	losses     []loss
 	drops      []view.Count
 	samples    samples
-	full       [kinds]bool // no room for new groups
 }
 
 // needs says what a question is about: the copying of the rest would be for nothing.
@@ -144,7 +143,6 @@ func (s *Store) copyTo(w *world, n needs) {
 	}
 	for k := range s.tables {
 		t, p := &s.tables[k], &w.kinds[k]
-		w.full[k] = len(t.groups) >= t.limit
 		if n.kinds[k] {
 			p.fine, p.coarse = append(p.fine, t.past.fine...), append(p.coarse, t.past.coarse...)
 			p.open.start = s.second
