@@ -134,6 +134,10 @@ bench-spans: ## processor time for each span exported over OTLP, at 50,000 a sec
 bench-engine: ## how many requests a second one core parses, from a recorded run of 100,000 (root)
 	$(GO) run ./testbed/bench/engine
 
+.PHONY: bench-top
+bench-top: ## what a refresh of the viewer costs at 20,000 requests/s and 10,000 connections
+	$(GO) run ./testbed/bench/top
+
 .PHONY: screens
 screens: deps-test ## the pictures of README.md, from a real run of `sonde top` (root)
 	$(GO) run ./testbed/screens
