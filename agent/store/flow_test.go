@@ -95,6 +95,13 @@ func TestBytesOfBothEndsAreNotDoubled(t *testing.T) {
 		process[0].Conns != 1 {
 		t.Errorf("processes %+v", process)
 	}
+	process = sc.ask(view.Query{Page: view.PageProcesses, Filter: "--port 80 --role server"}).Processes
+	if len(process) != 1 || process[0].Name != "shop" || math.Round(process[0].TransmitPerS) != 500 {
+		t.Errorf("filtered processes %+v", process)
+	}
+	if process = sc.ask(view.Query{Page: view.PageProcesses, Filter: "--http-status 200"}).Processes; len(process) != 0 {
+		t.Errorf("processes by what connections do not have: %+v", process)
+	}
 	client.end(model.FlowClosed)
 	server.end(model.FlowClosed)
 	if o := sc.ask(view.Query{Page: view.PageFlows}).Overview; o.Flows != 0 {

@@ -97,7 +97,7 @@ func (s *Store) operation(r *model.Request) []byte {
 }
 
 // recentBits is the size of the table of recent requests, as a power of two.
-const recentBits = 11
+const recentBits = 12
 
 // recent remembers the groups of the last request between two ends for an operation. Ends are the same that are named the same:
 // one process, or one address where the process is not known, whatever the connection.

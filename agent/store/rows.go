@@ -331,12 +331,12 @@ func (b *builder) processRows() []process {
 		}
 		row(p.group.process).pair = p
 	}
-	if b.filter != nil || !answers(processes, &b.q.Within) {
-		return rows // connections do not match what requests do
+	if !answers(processes, &b.q.Within) {
+		return rows // of connections that is not known
 	}
 	for _, f := range b.w.flows {
 		p := f.local()
-		if p == nil || f.over && len(f.points) == 0 || !b.ofProcess(p) {
+		if p == nil || !b.ofProcess(p) || !b.filter.Flow(&f.Flow) {
 			continue
 		}
 		sent, received := f.rates(&b.span)
