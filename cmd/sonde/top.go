@@ -62,7 +62,7 @@ Keys: 1 to 7 pages, Enter into a row, Esc back, / filter, s sort, p pause, t tim
 Playing a file: p pause, [ ] back and on by 10 s, { } by a minute, < > slower and faster, 0 to the start.
 
 --once prints one page and ends, for scripts and where there is no terminal: when it observes by itself after --duration, of an
-agent as soon as that has been watched for so long, of a file at its end or at --start.`,
+agent as soon as that has been watched for so long, of a file at its end or at --start. Ctrl-C has it printed at once.`,
 		Example: `  sonde top
   sonde top --page requests --outcome error
   sonde top --filter '--port 5432 --not --process pg_dump' --window 5m

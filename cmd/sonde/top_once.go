@@ -61,10 +61,14 @@ func (o *onceFlags) check(cmd *cobra.Command, q *view.Query) error {
 	return nil
 }
 
-// print writes one page. What there is of a damaged file is printed, then sonde fails.
+// print writes one page. What there is of a damaged file is printed, then sonde fails; so is what there is when somebody does
+// not want to wait any longer.
 func (t *top) print(ctx context.Context, w world) error {
 	if err := w.settle(ctx, t.once, t.query); err != nil {
-		return err
+		if !errors.Is(err, context.Canceled) {
+			return err
+		}
+		ctx = context.WithoutCancel(ctx)
 	}
 	s, err := w.Snapshot(ctx, t.query)
 	if err != nil {

@@ -326,6 +326,28 @@ func TestAPipeHasNoWayBack(t *testing.T) {
 	}
 }
 
+func TestInterruptedTopOncePrintsWhatItHas(t *testing.T) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close() // its end does not come
+	if _, err := w.Write(captureFile(t)); err != nil {
+		t.Fatal(err)
+	}
+	stdin := os.Stdin
+	os.Stdin = r
+	defer func() { os.Stdin = stdin }()
+	ctx, stop := context.WithCancel(t.Context())
+	time.AfterFunc(500*time.Millisecond, stop)
+	var out, errs bytes.Buffer
+	e := env{stdout: &out, stderr: &errs, getenv: func(string) string { return "" }}
+	code := execute(ctx, e, []string{"top", "--once", "-o", "json", "--read", "-"})
+	if code != exitOK || errs.Len() > 0 || !strings.Contains(out.String(), `"requests_total":1`) {
+		t.Errorf("exit code %d, stderr %q, stdout %s", code, errs.String(), out.String())
+	}
+}
+
 func TestTimelineKeepsWallTimeThatWasStepped(t *testing.T) {
 	var l timeline
 	before, after := model.Clock{Boot: bootTime}, model.Clock{Boot: bootTime.Add(time.Hour)}
