@@ -41,7 +41,7 @@ func (b *builder) requestsTotal() []pair {
 // newest lists by time, for which nothing has to be looked through.
 func (b *builder) newest() {
 	r := &b.w.ring
-	from := r.sinceTime(b.span.begin())
+	from, _ := b.keptSince()
 	n := r.end - from
 	b.out.Rows = int(n)
 	offset := min(uint64(b.q.Offset), n)

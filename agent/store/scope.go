@@ -139,14 +139,23 @@ func (b *builder) operation(e *entry) string {
 	return string(b.scratch[:min(len(b.scratch), maxOperation)])
 }
 
-// eachRequest calls f for the kept requests of the window that the query is about, newest first. What the window has and the
-// ring has not is left out of Covered.
+// keptSince returns the first kept request of the window. What the window has and the ring has not is left out of Covered.
+func (b *builder) keptSince() (from uint64, cut bool) {
+	r := &b.w.ring
+	from = r.sinceTime(b.span.begin())
+	if cut = from == r.first && r.first > 1; cut {
+		b.coveredSince(r.get(r.first).at)
+	}
+	return from, cut
+}
+
+// eachRequest calls f for the kept requests of the window that the query is about, newest first, and counts rates from
+// as much of the window as is kept.
 func (b *builder) eachRequest(f func(id uint64, e *entry)) {
 	scope := b.requestScope()
 	r := &b.w.ring
-	from := r.sinceTime(b.span.begin())
-	if from == r.first && r.first > 1 {
-		b.coveredSince(r.get(r.first).at)
+	from, cut := b.keptSince()
+	if cut {
 		b.span.covered = b.out.Covered
 	}
 	for id := r.end - 1; id >= from; id-- {
