@@ -153,3 +153,11 @@ lint: ## go vet, golangci-lint, clang-format
 .PHONY: clean
 clean: ## remove what build left
 	rm -f sonde
+
+# Debian's kernels, each in a machine that QEMU emulates. The packages of the kernels are fetched by apt and cached.
+VM_DEPS := qemu-system-x86_64=qemu-system-x86 depmod=kmod xz=xz-utils cpio=cpio gcc=gcc /usr/include/stdlib.h=libc6-dev nft=nftables
+
+.PHONY: test-kernels
+test-kernels: ## sonde on Debian's kernels 5.10 to the newest, emulated: make test-kernels KERNEL=5.10,6.1 (UPDATE=1, REFRESH=1)
+	@$(MAKE) deps-test TEST_DEPS='$(VM_DEPS)'
+	$(GO) run ./testbed/kernels/run -kernels '$(KERNEL)' $(if $(UPDATE),-update) $(if $(REFRESH),-refresh)

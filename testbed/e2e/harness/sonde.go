@@ -42,11 +42,13 @@ type Options struct {
 	Bin  string
 	Args []string // after the sub-command
 	Env  []string // "NAME=value", added to this process's own
+	Slow int      // how many times longer everything may take, as in an emulated machine; 0 is 1
 }
 
 // Sonde is a running sonde process. Safe for concurrent use.
 type Sonde struct {
 	cmd  *exec.Cmd
+	slow time.Duration // factor of the limits
 	done chan struct{} // closed once the process has ended and all its output is in chunks
 	err  error         // of Wait, valid after done
 
@@ -69,7 +71,7 @@ func Observe(o Options) (*Sonde, error) {
 }
 
 func start(o Options, args []string) (*Sonde, error) {
-	s := &Sonde{cmd: exec.Command(o.Bin, args...), done: make(chan struct{})}
+	s := &Sonde{cmd: exec.Command(o.Bin, args...), done: make(chan struct{}), slow: time.Duration(max(1, o.Slow))}
 	s.cmd.Env = append(os.Environ(), o.Env...)
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -128,7 +130,7 @@ func (s *Sonde) Stderr() string {
 }
 
 func (s *Sonde) awaitStderr(text string) error {
-	for end := time.Now().Add(readyLimit); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(s.slow * readyLimit); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		if strings.Contains(s.Stderr(), text) {
 			return nil
 		}
@@ -139,7 +141,7 @@ func (s *Sonde) awaitStderr(text string) error {
 		}
 	}
 	s.Kill()
-	return fmt.Errorf("sonde was not ready after %v\n%s", readyLimit, s.Stderr())
+	return fmt.Errorf("sonde was not ready after %v\n%s", s.slow*readyLimit, s.Stderr())
 }
 
 func (s *Sonde) exit() error {
@@ -192,7 +194,11 @@ func (s *Sonde) consume(chunk []byte) {
 			line = append(s.rest, line...)
 			s.rest = nil
 		}
-		e, err := decode(line, s.lines)
+		n := s.lines
+		if s.slow > 1 { // validating is what takes the time there, and other tests do it
+			n += fullCheck
+		}
+		e, err := decode(line, n)
 		s.lines++
 		if err != nil {
 			s.bad = append(s.bad, err)
@@ -206,7 +212,7 @@ func (s *Sonde) consume(chunk []byte) {
 // the n-th: a moment more shows what is reported twice.
 func (s *Sonde) Await(n int, match func(*Event) bool) {
 	seen, matched, last := 0, 0, time.Now()
-	for time.Since(last) < quietLimit && matched < n && s.Alive() {
+	for time.Since(last) < s.slow*quietLimit && matched < n && s.Alive() {
 		events := s.Events()
 		for ; seen < len(events); seen++ {
 			if match(&events[seen]) {
@@ -225,9 +231,9 @@ func (s *Sonde) Stop() ([]Event, error) {
 	_ = s.cmd.Process.Signal(syscall.SIGINT)
 	select {
 	case <-s.done:
-	case <-time.After(stopLimit):
+	case <-time.After(s.slow * stopLimit):
 		s.Kill()
-		return s.Events(), fmt.Errorf("sonde did not end within %v of SIGINT\n%s", stopLimit, s.Stderr())
+		return s.Events(), fmt.Errorf("sonde did not end within %v of SIGINT\n%s", s.slow*stopLimit, s.Stderr())
 	}
 	events := s.Events()
 	var err error
