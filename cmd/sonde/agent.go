@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -78,6 +79,7 @@ type captureOptions struct {
 	clock    *clock              // kept up to date; nil when nobody asks for wall time
 	tracer   *trace.Tracer       // gives requests their place in traces; nil when nobody asks for it
 	glance   *glance             // does in place of tracer what can be done without causes; may be nil
+	flows    time.Duration       // between two reports of a flow that goes on; 0: as the pipeline has it
 }
 
 // start loads and attaches the probes.
@@ -141,7 +143,11 @@ func (c *captureFlags) tracker() conn.Config {
 
 // connect joins source, recorder and pipeline.
 func (k *capture) connect(config conn.Config, who *process.Actors, o captureOptions, sinks []pipeline.Sink) {
-	k.source = live.New(live.Default(), k.set, o.ready)
+	rhythm := live.Default()
+	if o.flows > 0 {
+		rhythm.Flows, config.FlowInterval = o.flows, o.flows
+	}
+	k.source = live.New(rhythm, k.set, o.ready)
 	identify, interfaceName := conn.Identify(who.Identify), k.set.InterfaceName
 	switch {
 	case k.golang != nil:

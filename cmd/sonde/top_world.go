@@ -135,6 +135,9 @@ type liveWorld struct {
 	notes []string
 }
 
+// freshFlows is how old what is shown of a connection may be. The daemon's metrics do with reports that are further apart.
+const freshFlows = 2 * time.Second
+
 func (t *top) openLive(why string) (world, error) {
 	w := &liveWorld{self: newSelfSource(), ready: make(chan struct{}), start: newProgress(t.env, false)}
 	if why != "" {
@@ -151,6 +154,7 @@ func (t *top) openLive(why string) (world, error) {
 	w.progress("loading and attaching probes")
 	w.k, err = t.capture.start(captureOptions{
 		scope: filter.Scope{Requests: true, Flows: true}, ready: func() { close(w.ready) }, clock: now, tracer: tracer,
+		flows: freshFlows,
 	}, seen{w.self}, w.Store)
 	if err != nil {
 		w.start.done()
