@@ -12,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -24,7 +25,7 @@ import (
 const (
 	width, height = 118, 32
 	patience      = 30 * time.Second
-	warmUp        = 40 * time.Second // until rates and sparklines of a minute look like those of any minute
+	warmUp        = 62 * time.Second // until rates and sparklines of a minute look like those of any minute
 )
 
 func main() {
@@ -49,16 +50,44 @@ func run(dir string) error {
 	if err != nil {
 		return err
 	}
-	s, err := shop.Start(kit)
+	if err := redisByItsName(kit); err != nil {
+		return err
+	}
+	s, err := shop.StartNamed(kit)
 	if err != nil {
 		return err
 	}
 	defer s.Stop()
+	term, err := open(bin)
+	if err != nil {
+		return err
+	}
+	defer term.Close()
 	stop, stopped := make(chan struct{}), make(chan error, 1)
 	go func() { stopped <- buy(s, stop) }()
-	err = visit(bin, dir)
+	err = visit(term, dir)
 	close(stop)
 	return errors.Join(err, <-stopped)
+}
+
+// redisByItsName puts a redis-server before that of Debian, whose file is called redis-check-rdb.
+func redisByItsName(kit *apps.Kit) error {
+	program, err := exec.LookPath("redis-server")
+	if err != nil {
+		return err
+	}
+	bytes, err := os.ReadFile(program)
+	if err != nil {
+		return err
+	}
+	dir := kit.Path("names")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "redis-server"), bytes, 0o755); err != nil {
+		return err
+	}
+	return os.Setenv("PATH", dir+":"+os.Getenv("PATH"))
 }
 
 // buy places orders in waves, so that the lines of the sparklines are not flat, until stop.
@@ -86,15 +115,23 @@ type shot struct {
 	shows       string
 }
 
-// visit opens the viewer and takes the pictures.
-func visit(bin, dir string) error {
+// open starts the viewer before there is anything to see: what begins later is known from its beginning.
+func open(bin string) (*terminal.Terminal, error) {
 	term, err := terminal.Start(terminal.Options{
 		Width: width, Height: height, Term: "xterm-256color", Env: []string{"COLORTERM=truecolor"},
-	}, "unshare", "--uts", "sh", "-c", `hostname node-1; exec "$0" top`, bin)
+	}, "unshare", "--uts", "sh", "-c", `hostname node-1; exec "$0" top --local`, bin)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer term.Close()
+	if _, err := term.AwaitText(patience, "req/s"); err != nil {
+		term.Close()
+		return nil, err
+	}
+	return term, nil
+}
+
+// visit takes the pictures.
+func visit(term *terminal.Terminal, dir string) error {
 	if _, err := term.AwaitText(patience, "gateway"); err != nil {
 		return err
 	}
@@ -104,7 +141,7 @@ func visit(bin, dir string) error {
 			if err := term.Press(key); err != nil {
 				return err
 			}
-			time.Sleep(700 * time.Millisecond) // a key that leads to another page is followed by a question to the world
+			time.Sleep(1500 * time.Millisecond) // a key that leads to another page is followed by a question to the world
 		}
 		if _, err := term.AwaitText(patience, s.shows); err != nil {
 			return err
@@ -133,10 +170,11 @@ func (s shot) take(term *terminal.Terminal, dir string) error {
 	return os.WriteFile(file, []byte(svg(s.title, width, lines)), 0o644)
 }
 
-// shots lead from page to page.
+// shots lead from page to page. The trace is that of the slowest order.
 var shots = []shot{
 	{"top-services", "sonde top: services", []string{"1"}, "gateway"},
 	{"top-map", "sonde top: the map of services", []string{"4"}, "gateway"},
 	{"top-requests", "sonde top: requests", []string{"2"}, "orders"},
-	{"top-trace", "sonde top: the trace of one request", []string{"Enter", "Enter"}, "orders"},
+	{"top-trace", "sonde top: the trace of one request", []string{"s", "Enter"}, "EVIDENCE"},
+	{"top-request", "sonde top: one request", []string{"Enter"}, "Where the time went"},
 }

@@ -43,15 +43,22 @@ type Shop struct {
 
 	postgres, redis *apps.Server
 	buyer           string
+	named           bool
 	started         []*Service // in this order
 }
 
-// Start builds the shop in the kit, once, and starts it on free ports of 127.0.0.1.
-func Start(k *apps.Kit) (*Shop, error) {
+// Start builds the shop in the kit, once, and starts it on free ports of 127.0.0.1. Its services are what their programs are
+// called: "java", "node".
+func Start(k *apps.Kit) (*Shop, error) { return startShop(k, false) }
+
+// StartNamed is Start for services that know their names from OTEL_SERVICE_NAME, which is set in this process meanwhile.
+func StartNamed(k *apps.Kit) (*Shop, error) { return startShop(k, true) }
+
+func startShop(k *apps.Kit, named bool) (*Shop, error) {
 	if err := build(k); err != nil {
 		return nil, err
 	}
-	s := &Shop{Services: map[string]*Service{}, buyer: k.Path("shop/bin/buyer")}
+	s := &Shop{Services: map[string]*Service{}, buyer: k.Path("shop/bin/buyer"), named: named}
 	if err := errors.Join(s.startData(k), s.startServices(k)); err != nil {
 		s.Stop()
 		return nil, err
@@ -150,7 +157,7 @@ func (s *Shop) startServices(k *apps.Kit) error {
 		if err != nil {
 			return err
 		}
-		service, err := start(step.name, step.argv(strconv.Itoa(port)))
+		service, err := s.start(step.name, step.argv(strconv.Itoa(port)))
 		if err != nil {
 			return err
 		}
@@ -158,6 +165,17 @@ func (s *Shop) startServices(k *apps.Kit) error {
 		s.started = append(s.started, service)
 	}
 	return nil
+}
+
+// start starts a service, which inherits its name where it is to have one.
+func (s *Shop) start(name string, argv []string) (*Service, error) {
+	if s.named {
+		if err := os.Setenv("OTEL_SERVICE_NAME", name); err != nil {
+			return nil, err
+		}
+		defer os.Unsetenv("OTEL_SERVICE_NAME")
+	}
+	return start(name, argv)
 }
 
 // start starts a program and waits until it prints "listening ADDRESS".
