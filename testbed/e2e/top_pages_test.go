@@ -459,11 +459,11 @@ func TestTopShowsNamesThatWereLookedUp(t *testing.T) {
 	if unknown.RED.Count != times || unknown.RED.Errors != times || unknown.RCodes["NXDOMAIN"] != times || len(unknown.RCodes) != 1 {
 		t.Errorf("what does not exist: %+v", unknown)
 	}
-	table := v.table("the names", []string{"NAME", "RATE/s", "ERR", "ANSWERS", "TYPES"}, func(t *terminal.Table) bool {
+	table := v.table("the names", []string{"NAME", "ERR", "ANSWERS", "TYPES"}, func(t *terminal.Table) bool {
 		_, found := t.Row("NAME", "nothing.shop.test")
 		return found
 	})
-	if r, _ := table.Row("NAME", "nothing.shop.test"); r.Cells["ERR"] != "100.0%" || !strings.Contains(r.Cells["ANSWERS"], "NXDOMAIN") {
+	if r, _ := table.Row("NAME", "nothing.shop.test"); !strings.HasPrefix(r.Cells["ERR"], "100.0%") || !strings.Contains(r.Cells["ANSWERS"], "NXDOMAIN") {
 		t.Errorf("on the screen: %v", r)
 	}
 }

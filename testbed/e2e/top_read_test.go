@@ -136,7 +136,7 @@ func TestTopPlaysARecordingForthAndBack(t *testing.T) {
 	l := newLab(t)
 	tape := l.tape(t)
 	v := l.player(t, tape.file, "--paused")
-	v.shows("recording of", "paused")
+	v.shows("recording", " paused ")
 	total := 0
 	for _, b := range bursts {
 		total += b.n
