@@ -15,6 +15,8 @@ import (
 	"github.com/gdamore/tcell/v2"
 
 	"sonde/agent/view"
+	"sonde/tui/page"
+	"sonde/tui/render"
 )
 
 // show is a running viewer on a simulated screen.
@@ -27,6 +29,11 @@ type show struct {
 
 func start(t *testing.T, c Config, width, height int) *show {
 	t.Helper()
+	return startPages(t, c, testPages(), width, height)
+}
+
+func startPages(t *testing.T, c Config, pages []*page.Page, width, height int) *show {
+	t.Helper()
 	screen := tcell.NewSimulationScreen("UTF-8")
 	sized := &sizedScreen{SimulationScreen: screen, w: width, h: height}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -35,7 +42,7 @@ func start(t *testing.T, c Config, width, height int) *show {
 	if c.Interval == 0 {
 		c.Interval = leastInterval
 	}
-	go func() { s.ended <- run(ctx, c, testPages()) }()
+	go func() { s.ended <- run(ctx, c, pages) }()
 	t.Cleanup(func() {
 		cancel()
 		select {
@@ -350,3 +357,35 @@ type refusing struct {
 }
 
 func (r refusing) Init() error { r.t.Error("the terminal was taken"); return nil }
+
+// TestDrawingMayWaitForTheWorld: a page that needs a lock of the world while it is drawn gets it, as nothing that draws or asks
+// holds another one meanwhile.
+func TestDrawingMayWaitForTheWorld(t *testing.T) {
+	var lock sync.Mutex
+	w := steady(30)
+	answer := w.answer
+	w.answer = func(q view.Query) (*view.Snapshot, error) {
+		lock.Lock()
+		defer lock.Unlock()
+		time.Sleep(time.Millisecond)
+		return answer(q)
+	}
+	pages := testPages()
+	cell := pages[0].Columns[0].Cell
+	pages[0].Columns[0].Cell = func(c *render.Canvas, s *view.Snapshot, row int) {
+		lock.Lock()
+		defer lock.Unlock()
+		cell(c, s, row)
+	}
+	s := startPages(t, Config{World: w}, pages, 80, 24)
+	s.see("service-17")
+	for _, key := range []string{"j", "j", "t", "2", "1", "p", "p"} {
+		s.press(key)
+		time.Sleep(10 * time.Millisecond)
+	}
+	s.see("rows 3/30")
+	s.press("q")
+	if err := s.end(); err != nil {
+		t.Error(err)
+	}
+}

@@ -95,7 +95,8 @@ func TestTerminalIsRestored(t *testing.T) {
 		{"panic", "panic", func(s *stage) { s.press("2") }, "ended with: viewer: mistake in sonde: a crumb too much at tui/"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := openStage(t, c.kind, "sleep 0.2; %s; sleep 5")
+			s := openStage(t, c.kind, "sleep 0.8; %s; sleep 5")
+			time.Sleep(300 * time.Millisecond) // tmux sets up the terminal beside the program
 			before := s.modes()
 			s.see("service-17")
 			if within := s.modes(); !within.Alternate || within.Cursor || !within.Mouse {
@@ -255,4 +256,45 @@ func TestLinesAreNarrowInEastAsianLocales(t *testing.T) {
 	s.press("i")
 	s.see(strings.Repeat("─", 80))
 	s.see(" about service-1")
+}
+
+// TestOnlyWhatChangesIsSent: over a slow line, a screen that stands still must be silent.
+func TestOnlyWhatChangesIsSent(t *testing.T) {
+	s := openStage(t, "steady", "exec %s")
+	s.see("service-17")
+	if _, err := s.AwaitStill(5*time.Second, 300*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	pid, err := s.PID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := written(t, pid)
+	time.Sleep(2500 * time.Millisecond) // two or three refreshes
+	if n := written(t, pid) - before; n > 100 {
+		t.Errorf("%d bytes were sent while nothing changed", n)
+	}
+	before = written(t, pid)
+	s.press("j")
+	s.see("rows 2/100")
+	if n := written(t, pid) - before; n > 2000 { // two rows in other colours, one number
+		t.Errorf("%d bytes were sent for a step down", n)
+	}
+}
+
+// written is what a process has written so far, in bytes.
+func written(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		t.Skip(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var n int
+		if _, err := fmt.Sscanf(line, "wchar: %d", &n); err == nil {
+			return n
+		}
+	}
+	t.Skip("the kernel does not count what is written")
+	return 0
 }
