@@ -17,8 +17,10 @@ const patience = 10 * time.Second
 
 func open(t *testing.T, o Options, argv ...string) *Terminal {
 	t.Helper()
-	if _, err := exec.LookPath("tmux"); err != nil {
-		t.Skip("needs tmux")
+	for _, program := range []string{"tmux", argv[0]} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skip("needs " + program)
+		}
 	}
 	term, err := Start(o, argv...)
 	if err != nil {
