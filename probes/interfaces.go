@@ -23,6 +23,7 @@ import (
 type interfaces struct {
 	set   *Set
 	hooks []hooks.Hook
+	slot  slot // of our clsact filters
 	stop  chan struct{}
 	done  chan struct{}
 
@@ -46,16 +47,21 @@ const (
 
 func (s *Set) watchInterfaces(h []hooks.Hook) (*interfaces, error) {
 	w := &interfaces{
-		set: s, hooks: h, stop: make(chan struct{}), done: make(chan struct{}),
+		set: s, hooks: h, slot: slot{fd: -1}, stop: make(chan struct{}), done: make(chan struct{}),
 		attached: map[int]attachment{}, failed: map[int]error{},
+	}
+	if slices.ContainsFunc(h, func(h hooks.Hook) bool { return h.Kind == hooks.Clsact }) {
+		w.slot = takeSlot()
 	}
 	updates := make(chan netlink.LinkUpdate, 64)
 	if err := netlink.LinkSubscribe(updates, w.stop); err != nil {
+		w.slot.release()
 		return nil, fmt.Errorf("watch interfaces: %w", err)
 	}
 	links, err := netlink.LinkList()
 	if err != nil {
 		close(w.stop)
+		w.slot.release()
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
 	for _, l := range links {
@@ -109,7 +115,7 @@ func (w *interfaces) add(index int, name string) {
 func (w *interfaces) attach(a *attachment, h hooks.Hook, index int) error {
 	p, ingress := w.set.programs[h.Program], h.Probe == "packet_ingress"
 	if h.Kind == hooks.Clsact {
-		return a.clsact(p, index, ingress)
+		return a.clsact(p, index, ingress, w.slot)
 	}
 	at := ebpf.AttachTCXEgress
 	if ingress {
@@ -123,7 +129,7 @@ func (w *interfaces) attach(a *attachment, h hooks.Hook, index int) error {
 	return nil
 }
 
-func (a *attachment) clsact(p *ebpf.Program, index int, ingress bool) error {
+func (a *attachment) clsact(p *ebpf.Program, index int, ingress bool, own slot) error {
 	q := &netlink.GenericQdisc{
 		QdiscAttrs: netlink.QdiscAttrs{LinkIndex: index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT},
 		QdiscType:  "clsact",
@@ -138,9 +144,10 @@ func (a *attachment) clsact(p *ebpf.Program, index int, ingress bool) error {
 	if ingress {
 		parent = netlink.HANDLE_MIN_INGRESS
 	}
+	removeStale(index, parent, own)
 	f := &netlink.BpfFilter{
 		FilterAttrs: netlink.FilterAttrs{
-			LinkIndex: index, Parent: parent, Handle: netlink.MakeHandle(0, 1), Protocol: unix.ETH_P_ALL, Priority: filterPriority,
+			LinkIndex: index, Parent: parent, Handle: netlink.MakeHandle(0, own.number), Protocol: unix.ETH_P_ALL, Priority: filterPriority,
 		},
 		Fd: p.FD(), Name: filterName, DirectAction: true,
 	}
@@ -149,6 +156,22 @@ func (a *attachment) clsact(p *ebpf.Program, index int, ingress bool) error {
 	}
 	a.filter = append(a.filter, f)
 	return nil
+}
+
+// removeStale removes the filters of sondes that were killed: what hangs at a qdisc does not go with its process. The qdisc
+// stays, because it may be another tool's.
+func removeStale(index int, parent uint32, own slot) {
+	l := &netlink.GenericLink{LinkAttrs: netlink.LinkAttrs{Index: index}}
+	filters, _ := netlink.FilterList(l, parent) // what cannot be listed cannot be removed
+	for _, f := range filters {
+		bpf, ok := f.(*netlink.BpfFilter)
+		if !ok || bpf.Name != filterName || bpf.Priority != filterPriority {
+			continue
+		}
+		if n := uint16(bpf.Handle); n != own.number && slotIsFree(n) {
+			_ = netlink.FilterDel(f)
+		}
+	}
 }
 
 // detach removes what attach added and nothing else: a clsact that others use by now stays.
@@ -195,6 +218,7 @@ func (w *interfaces) close() {
 		a.detach()
 		delete(w.attached, index)
 	}
+	w.slot.release()
 }
 
 // Interfaces returns the names of the interfaces whose packets are counted, and why others are not.

@@ -89,6 +89,21 @@ func Specs() (map[string]*ebpf.CollectionSpec, error) {
 	return specs, nil
 }
 
+// Settled returns the same with the constants and the sizes of maps that Load would give them.
+func Settled(c Config) (map[string]*ebpf.CollectionSpec, error) {
+	specs, err := Specs()
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{config: c}
+	for _, spec := range specs {
+		if err := s.settings(spec); err != nil {
+			return nil, err
+		}
+	}
+	return specs, nil
+}
+
 func (s *Set) loadObject(o struct {
 	name string
 	spec func() (*ebpf.CollectionSpec, error)
