@@ -158,6 +158,6 @@ clean: ## remove what build left
 VM_DEPS := qemu-system-x86_64=qemu-system-x86 depmod=kmod xz=xz-utils cpio=cpio gcc=gcc /usr/include/stdlib.h=libc6-dev nft=nftables
 
 .PHONY: test-kernels
-test-kernels: ## sonde on Debian's kernels 5.10 to the newest, emulated: make test-kernels KERNEL=5.10,6.1 (UPDATE=1, REFRESH=1)
+test-kernels: ## sonde on Debian's kernels 5.10 to the newest, emulated: make test-kernels KERNEL=5.10,6.1 (FULL=1, UPDATE=1, REFRESH=1)
 	@$(MAKE) deps-test TEST_DEPS='$(VM_DEPS)'
-	$(GO) run ./testbed/kernels/run -kernels '$(KERNEL)' $(if $(UPDATE),-update) $(if $(REFRESH),-refresh)
+	$(GO) run ./testbed/kernels/run -kernels '$(KERNEL)' $(if $(FULL),-full) $(if $(UPDATE),-update) $(if $(REFRESH),-refresh)

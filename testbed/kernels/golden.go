@@ -48,10 +48,10 @@ func (g Golden) Compare(r *Result) error {
 	return nil
 }
 
-// Update writes the artifacts and the cells of a run.
+// Update writes the artifacts and the cells of a run in which nothing is red.
 func (g Golden) Update(r *Result) error {
-	if r.Err != nil {
-		return fmt.Errorf("%s: %w", r.Kernel.Name, r.Err)
+	if r.Fails() {
+		return fmt.Errorf("%s: something is red, so nothing is written", r.Kernel.Name)
 	}
 	for artifact := range artifactColumns {
 		if text, ran := r.Artifacts[artifact]; ran {

@@ -22,6 +22,7 @@ type Options struct {
 	CPUs     int
 	Timeout  time.Duration
 	Run      string // of which tests, as `go test -run`; "" for all
+	Full     bool   // every combination of flavours
 }
 
 // DefaultOptions suit the tests: none needs a gigabyte, and two processors are what makes races between them show.
@@ -58,6 +59,9 @@ func (im *Image) arguments(o Options, initrd, console string) []string {
 	// A WARNING of the kernel goes to the console; what is less does not.
 	line := "console=ttyS0 quiet loglevel=5 panic=-1 -- SONDE_KERNEL=" + im.Kernel.Name +
 		" -test.v=test2json -test.timeout=" + (o.Timeout - testLimit).String()
+	if o.Full {
+		line += " SONDE_FULL=1"
+	}
 	if o.Run != "" {
 		line += " -test.run=" + o.Run
 	}

@@ -21,16 +21,15 @@ var wantedModules = []string{
 // addModules puts the wanted modules and what they depend on into the archive, with a list in the order of loading. What the
 // kernel has built in is left out; what it does not have at all is left for the test that misses it.
 func (im *Image) addModules(a *archive, root string) error {
-	dir, err := find(root, "modules.order")
-	if err != nil {
-		return err
+	dirs, err := filepath.Glob(filepath.Join(root, "*/modules", im.Release))
+	if usr, uerr := filepath.Glob(filepath.Join(root, "usr/*/modules", im.Release)); err == nil && uerr == nil {
+		dirs = append(dirs, usr...) // since 7.0
 	}
-	dir = filepath.Dir(dir)
-	tree, found := strings.CutSuffix(dir, "/lib/modules/"+filepath.Base(dir))
-	if !found {
-		return fmt.Errorf("modules lie in %s, want .../lib/modules/RELEASE", dir)
+	if err != nil || len(dirs) != 1 {
+		return fmt.Errorf("%d directories of modules below %s (%w)", len(dirs), root, err)
 	}
-	if _, err := output("depmod", "-b", tree, filepath.Base(dir)); err != nil {
+	dir := dirs[0]
+	if _, err := output("depmod", "-b", filepath.Join(dir, "../../.."), im.Release); err != nil {
 		return err
 	}
 	deps, err := os.ReadFile(filepath.Join(dir, "modules.dep"))

@@ -52,11 +52,13 @@ func (g Golden) results() ([]*Result, error) {
 // meanings explain the columns of the page.
 var meanings = map[string]string{
 	"auto+auto": "what sonde chooses when it is not told", "bridge": "requests between two network namespaces over a bridge",
-	"dnat": "requests to a service address that is translated, joined at both ends", "dns": "DNS queries over UDP, IPv4 and IPv6",
+	"causes": "calls of a Go service have the request as parent that they were made for",
+	"dnat":   "requests to a service address that is translated, joined at both ends", "dns": "DNS queries over UDP, IPv4 and IPv6",
 	"ends":  "each end names its process, no end a wrong one",
 	"flows": "datagrams and their bytes, at sockets and at the interface of a veth pair, exactly",
 	"http1": "HTTP/1.1 over the loopback and veth pairs, IPv4 and IPv6: kept connections, errors, bodies, pipelines",
 	"http2": "HTTP/2 with streams at once", "iouring": "requests of programs that use io_uring alone",
+	"left": "after the end of sonde no program, filter, qdisc or pin is left",
 	"same": "every request, its bytes and its ends as in the other flavours", "vxlan": "requests over a VXLAN tunnel",
 	"doctor": "`sonde doctor` says what is committed", "features": "no feature is said to be missing that the kernel has",
 	"flavours": "all rows below", "foreign": "another tool's programs at the interfaces are left alone, and leave sonde alone",

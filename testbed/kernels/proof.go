@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -15,12 +16,12 @@ type Proof struct {
 	Kernels  []Kernel
 	Root     string // the directory of go.mod
 	Refresh  bool   // look for newer packages
+	Parallel int    // machines at once; the verifier, which takes most of the time, keeps one processor of each busy
 	Options  Options
 	Progress io.Writer
 }
 
-// Run runs the tests on one kernel after the other: two emulated machines at once are slower than one after the other. The error
-// is about what comes before the machines; what happened in them is in the results.
+// Run runs the tests on every kernel. The error is about what comes before the machines; what happened in them is in the results.
 func (p *Proof) Run(ctx context.Context) ([]*Result, error) {
 	began := time.Now()
 	cache, err := NewCache()
@@ -33,24 +34,39 @@ func (p *Proof) Run(ctx context.Context) ([]*Result, error) {
 	}
 	defer payload.Close()
 	p.say("built in %s", time.Since(began).Round(time.Second))
-	var results []*Result
-	for _, k := range p.Kernels {
-		began := time.Now()
-		im, err := cache.Image(k, payload.Boot, p.Refresh)
-		if err != nil {
-			return nil, err
-		}
-		p.say("%s: booting %s", k.Name, im.Release)
-		r := newResult(im)
-		console, err := im.Run(ctx, payload, p.Options, func(e Event) {
-			r.take(e)
-			p.progress(k, e)
+	results := make([]*Result, len(p.Kernels))
+	var all sync.WaitGroup
+	free := make(chan struct{}, max(1, p.Parallel))
+	for i, k := range p.Kernels {
+		all.Go(func() {
+			free <- struct{}{}
+			defer func() { <-free }()
+			began := time.Now()
+			r := p.one(ctx, cache, payload, k)
+			r.Took = time.Since(began)
+			results[i] = r
+			p.say("%s: %s", k.Name, r.Took.Round(time.Second))
 		})
-		r.Err, r.Complain, r.Took = err, console.Complaints(), time.Since(began)
-		results = append(results, r)
-		p.say("%s: %s", k.Name, r.Took.Round(time.Second))
 	}
+	all.Wait()
 	return results, nil
+}
+
+func (p *Proof) one(ctx context.Context, cache *Cache, payload *Payload, k Kernel) *Result {
+	im, err := cache.Image(k, payload.Boot, p.Refresh)
+	if err != nil {
+		r := newResult(&Image{Kernel: k})
+		r.Err = err
+		return r
+	}
+	p.say("%s: booting %s", k.Name, im.Release)
+	r := newResult(im)
+	console, err := im.Run(ctx, payload, p.Options, func(e Event) {
+		r.take(e)
+		p.progress(k, e)
+	})
+	r.Err, r.Complain = err, console.Complaints()
+	return r
 }
 
 // progress shows the ends of tests and flavours, not those of their parts.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"sonde/probes/hooks"
 	"sonde/probes/kernel"
@@ -31,12 +32,25 @@ type flavour struct {
 	tc    hooks.TC
 }
 
-// flavours is what is chosen when nobody asks, and every combination that can be asked for by name.
+// flavours is what is chosen when nobody asks, and then each value of both choices once: they choose programs of different
+// objects, and loading payload.bpf.c takes the verifier 20 seconds in an emulated machine. SONDE_FULL asks for every
+// combination.
 func flavours() []flavour {
-	all := []flavour{{hooks.FlavourAuto, hooks.TCAuto}}
+	all := []flavour{
+		{hooks.FlavourAuto, hooks.TCAuto}, {hooks.FlavourFentry, hooks.TCTCX}, {hooks.FlavourKprobe, hooks.TCClsact},
+		{hooks.FlavourTracepoint, hooks.TCOff},
+	}
+	if detected().TCX != nil {
+		all = append(all, flavour{hooks.FlavourFentry, hooks.TCClsact})
+	}
+	if os.Getenv("SONDE_FULL") == "" {
+		return all
+	}
 	for _, h := range []hooks.Flavour{hooks.FlavourFentry, hooks.FlavourKprobe, hooks.FlavourTracepoint} {
 		for _, tc := range []hooks.TC{hooks.TCTCX, hooks.TCClsact, hooks.TCOff} {
-			all = append(all, flavour{h, tc})
+			if f := (flavour{h, tc}); !slices.Contains(all, f) {
+				all = append(all, f)
+			}
 		}
 	}
 	return all
@@ -113,6 +127,7 @@ type seen struct {
 // observe runs sonde in a flavour while the traffic is sent.
 func observe(t *testing.T, n *network, f flavour) *seen {
 	t.Helper()
+	began := time.Now()
 	ob, err := harness.Observe(harness.Options{Bin: sondeBin, Slow: slowness, Args: []string{"--hooks", string(f.hooks), "--tc", string(f.tc)}})
 	must(t, err)
 	defer func() {
@@ -121,14 +136,18 @@ func observe(t *testing.T, n *network, f flavour) *seen {
 		}
 	}()
 	s := &sent{network: n, want: map[string]harness.Tally{}}
+	ready := time.Now()
 	must(t, s.send())
+	done := time.Now()
 	total := 0
 	for _, w := range s.want {
 		total += w.Total()
 	}
 	ob.Await(total, func(e *harness.Event) bool { return e.Type == "request" })
+	awaited := time.Now()
 	events, err := ob.Stop()
 	must(t, err)
+	t.Logf("ready after %v, sent in %v, reported %v later, ended in %v", ready.Sub(began), done.Sub(ready), awaited.Sub(done), time.Since(awaited))
 	for i := range events {
 		if events[i].Type == "lost" {
 			t.Errorf("lost: %v", &events[i])
@@ -150,7 +169,7 @@ func (s *sent) send() error {
 		func() error { return s.dns("dns", "10.77.1.2", 5) },
 		s.flows,
 		func() error { return s.iouring("iouring", requestsByPath) },
-		s.overBridge, s.overTunnel, s.throughTranslation,
+		s.overBridge, s.overTunnel, s.throughTranslation, s.throughService,
 	} {
 		if err := step(); err != nil {
 			return err
@@ -189,6 +208,12 @@ func (s *seen) judge(t *testing.T) {
 	if !s.uring {
 		t.Run("iouring", func(t *testing.T) { t.Skip("io_uring is not in this kernel, or switched off") })
 	}
+	t.Run("left", func(t *testing.T) {
+		leftBehind(t)
+		if left := qdiscs(t); len(left) > 0 {
+			t.Errorf("a clsact is left on %v", left)
+		}
+	})
 	t.Run("ends", s.judgeEnds)
 	t.Run("flows", s.judgeFlows)
 }
@@ -199,7 +224,8 @@ func column(e *harness.Event) string {
 	case e.Protocol == "dns":
 		return "dns"
 	case strings.HasPrefix(e.Attributes.Path, "/by-"):
-		return strings.TrimPrefix(e.Attributes.Path, "/by-")
+		name, _, _ := strings.Cut(strings.TrimPrefix(e.Attributes.Path, "/by-"), "/")
+		return name
 	case strings.HasPrefix(e.Attributes.Path, "/h2/"):
 		return "http2"
 	}
@@ -255,6 +281,8 @@ func (s *seen) judgeEnds(t *testing.T) {
 		switch {
 		case e.Server.Port == portURing:
 			server, client = s.uringServer, e.Client.PID // a new one each time
+		case e.Server.Address == "10.77.1.1":
+			server, client = s.here, s.farServer // which called it for a client
 		case server == 0:
 			server = s.farServer
 		}

@@ -36,6 +36,34 @@ func (s *sent) throughTranslation() error {
 	return s.getFrom("by-dnat", s.left, virtual+":80", requestsByPath)
 }
 
+// throughService calls a server that calls another one: a Go program, whose goroutines tell which request was the reason.
+func (s *sent) throughService() error {
+	s.both("causes", requestsByPath, "ok http GET /by-causes 200 10.77.1.2:8080")
+	s.both("causes", requestsByPath, "ok http GET /by-causes/inner 200 10.77.1.1:8080")
+	return s.getFrom("by-causes", s.root, "10.77.1.2:8080", requestsByPath)
+}
+
+// caused holds that each call of the service has the request as its parent that it was made for.
+func (s *seen) caused(t *testing.T) {
+	t.Helper()
+	served := map[string]bool{}
+	for i := range s.events {
+		if e := &s.events[i]; e.Type == "request" && e.Role == "server" && e.Attributes.Path == "/by-causes" {
+			served[e.SpanID] = true
+		}
+	}
+	parents := map[string]int{}
+	for i := range s.events {
+		e := &s.events[i]
+		if e.Type != "request" || e.Role != "client" || e.Attributes.Path != "/by-causes/inner" {
+			continue
+		}
+		if parents[e.ParentID]++; !served[e.ParentID] || parents[e.ParentID] > 1 {
+			t.Errorf("the parent %q (%s) is no request of its own: %v", e.ParentID, e.Evidence, e)
+		}
+	}
+}
+
 // judgeColumn looks at what is particular to a path.
 func (s *seen) judgeColumn(t *testing.T, column string) {
 	switch column {
@@ -46,6 +74,8 @@ func (s *seen) judgeColumn(t *testing.T, column string) {
 		if got := s.interfacePackets("udp", "near", 4789); (got > 0) != (s.tc != hooks.TCOff) {
 			t.Errorf("%d packets of the tunnel at near", got)
 		}
+	case "causes":
+		s.caused(t)
 	case "dnat":
 		s.joined(t)
 		s.crossed(t, virtual, "left0")

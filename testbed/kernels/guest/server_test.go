@@ -52,6 +52,8 @@ func serve() error {
 
 func routes() http.Handler {
 	mux := http.NewServeMux()
+	// A flavour begins without connections of the one before: what is older than sonde is not what is asked here.
+	caller := http.Client{Transport: &http.Transport{IdleConnTimeout: 2 * time.Second}}
 	mux.HandleFunc("/status/{code}", func(w http.ResponseWriter, r *http.Request) {
 		code, _ := strconv.Atoi(r.PathValue("code"))
 		w.WriteHeader(code)
@@ -64,6 +66,15 @@ func routes() http.Handler {
 	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) {
 		n, _ := io.Copy(io.Discard, r.Body)
 		fmt.Fprintln(w, n)
+	})
+	mux.HandleFunc("/by-causes", func(w http.ResponseWriter, _ *http.Request) { // calls another server before it answers
+		resp, err := caller.Get("http://10.77.1.1:8080/by-causes/inner")
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		defer resp.Body.Close()
+		_, _ = io.Copy(w, resp.Body)
 	})
 	mux.Handle("/h2/", http.StripPrefix("/h2", mux)) // what goes over HTTP/2 is known by its path
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })

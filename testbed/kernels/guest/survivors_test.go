@@ -128,13 +128,6 @@ func qdiscs(t *testing.T) (names []string) {
 func TestKilled(t *testing.T) {
 	newNetwork(t)
 	tc := ways()[0]
-	if tc == hooks.TCClsact {
-		_, err := start(t, tc).Stop()
-		must(t, err)
-		if left := qdiscs(t); len(left) > 0 {
-			t.Errorf("ended in order, it left a clsact on %v", left)
-		}
-	}
 	start(t, tc).Kill()
 	if tc == hooks.TCClsact {
 		_, err := start(t, tc).Stop()
