@@ -60,6 +60,9 @@ func (b *builder) flowPasses(f *flow) bool {
 func (b *builder) linkPasses(l *link) bool {
 	w := &b.q.Within
 	is := func(wanted, have string) bool { return wanted == "" || wanted == have }
+	if w.Port != 0 && w.Port != l.shown.Server.Addr.Port() {
+		return false
+	}
 	return is(w.Client, l.client()) && is(w.Protocol, l.protocol()) && l.isServer(w.Server) && l.isServer(w.Service)
 }
 
@@ -108,6 +111,15 @@ func (l *link) retransmits() uint32 {
 	n := l.shown.TCP.Retransmits
 	if l.other != nil {
 		n += l.other.TCP.Retransmits
+	}
+	return n
+}
+
+// drops are those of both directions, which both ends tell.
+func (l *link) drops() uint64 {
+	n := l.shown.Drops
+	if l.other != nil {
+		n = max(n, l.other.Drops)
 	}
 	return n
 }
@@ -193,6 +205,7 @@ func (b *builder) addLink(g *flowGroup, l *link) {
 	g.Received += f.BytesReceived
 	g.Packets += f.PacketsSent + f.PacketsReceived
 	g.Retrans += uint64(l.retransmits())
+	g.Drops += l.drops()
 	if f.open() {
 		g.Open++
 	}
@@ -295,7 +308,7 @@ func (b *builder) connRow(l *link) view.Conn {
 		ID: f.Conn, Client: l.client(), Server: l.server(), ClientAddr: addressText(f.Client.Addr), ServerAddr: addressText(f.Server.Addr),
 		Role: roleName(f.Role), Transport: f.Transport, Protocol: l.protocol(), Encryption: l.encryption(), State: stateOf(f),
 		Error: f.Error, JoinedMid: f.JoinedMid, Sent: f.BytesSent, Received: f.BytesReceived, Packets: f.PacketsSent + f.PacketsReceived,
-		SRTT: f.TCP.SRTT, Retrans: l.retransmits(),
+		SRTT: f.TCP.SRTT, Retrans: l.retransmits(), Drops: l.drops(),
 	}
 	row.SentPerS, row.ReceivedPerS = f.rates(&b.span)
 	if f.Start > 0 {

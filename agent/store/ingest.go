@@ -27,6 +27,7 @@ func (s *Store) Request(r *model.Request) {
 	e.at = s.now
 	o := e.observation()
 	s.countRequest(r, &e, &o, s.groupsOf(r, operation))
+	e.twin = s.twins.of(r, s.ring.end)
 	s.ring.add(&e, s.config.Requests, s.config.RequestBytes)
 }
 

@@ -55,7 +55,7 @@ func (b *builder) summary() sums {
 	var s sums
 	for _, g := range at {
 		shown := g[sideServer]
-		if clientShown(g[sideServer][0], g[sideClient][0]) {
+		if secondShown(g[sideServer][0], g[sideClient][0]) {
 			shown = g[sideClient]
 		}
 		s.shown += shown[0]

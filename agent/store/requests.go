@@ -13,7 +13,9 @@ import (
 	"sonde/agent/view"
 )
 
-// requestsPage lists the kept requests of the window, each end's observation for itself. Its total counts exchanges once.
+// requestsPage lists the kept requests of the window. An exchange that was seen at both ends is listed once, as the end saw it
+// that was done first: the server's, which has sent the answer before the client has it. Where that one is no part of what is
+// asked for (--role client, a connection, a process), the other is.
 func (b *builder) requestsPage() {
 	total := b.requestsTotal()
 	if total != nil && b.q.Sort == "time" && b.requestScope().unbound {
@@ -43,15 +45,21 @@ func (b *builder) newest() {
 	r := &b.w.ring
 	from, _ := b.keptSince()
 	n := r.end - from
-	b.out.Rows = int(n)
-	offset := min(uint64(b.q.Offset), n)
-	limit := min(uint64(b.q.Limit), n-offset)
-	for i := offset; i < offset+limit; i++ {
+	b.out.Rows = int(n - r.twinsSince(from))
+	skip := b.q.Offset
+	for i := uint64(0); i < n && len(b.out.Requests) < b.q.Limit; i++ {
 		id := r.end - 1 - i
 		if b.q.Reverse {
 			id = from + i
 		}
-		b.out.Requests = append(b.out.Requests, b.requestRow(id, r.get(id)))
+		e := r.get(id)
+		switch {
+		case e.twin != 0:
+		case skip > 0:
+			skip--
+		default:
+			b.out.Requests = append(b.out.Requests, b.requestRow(id, e))
+		}
 	}
 }
 
@@ -61,7 +69,9 @@ func (b *builder) pickRequests(total []pair) []pair {
 	all := b.picker()
 	span := b.span
 	b.eachRequest(func(id uint64, e *entry) {
-		all.add(b.requestOrder(id, e))
+		if !b.second(e) {
+			all.add(b.requestOrder(id, e))
+		}
 		if total == nil {
 			o := e.observation()
 			t.of(e.groups[edges]).at(e.side(), &t.room).observe(&o, b.span.part(e.at))
@@ -79,6 +89,15 @@ func (b *builder) pickRequests(total []pair) []pair {
 		b.out.Requests = append(b.out.Requests, b.requestRow(id, b.w.ring.get(id)))
 	}
 	return total
+}
+
+// second tells whether the other observation of the same exchange is listed.
+func (b *builder) second(e *entry) bool {
+	if e.twin == 0 {
+		return false
+	}
+	first := b.w.ring.find(e.twin)
+	return first != nil && b.requestScope().passes(e.twin, first)
 }
 
 // requestOrder places the newest first where all else is equal.

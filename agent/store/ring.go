@@ -20,6 +20,8 @@ type entry struct {
 	took    time.Duration
 	conn    uint64
 	trace   uint64 // begin of the trace id: most requests are of another trace
+	twin    uint64 // the observation of the same exchange that came before, 0 when there is none
+	twins   uint64 // entries with a twin up to this one, since the beginning
 	bytes   uint32 // of memory
 	bits    uint32 // of routes and edges
 	flags   uint8
@@ -44,12 +46,18 @@ type ring struct {
 }
 
 // entryBytes is what an entry takes itself.
-const entryBytes = 144
+const entryBytes = 160
 
 func newRing() ring { return ring{base: 1, first: 1, end: 1} }
 
 // add keeps e, and forgets the oldest until there are at most requests that take at most bytes. The newest one always stays.
 func (r *ring) add(e *entry, requests, bytes int) {
+	if r.first < r.end {
+		e.twins = r.get(r.end - 1).twins
+	}
+	if e.twin != 0 {
+		e.twins++
+	}
 	at := r.end - r.base
 	if at/chunkEntries == uint64(len(r.chunks)) {
 		r.chunks = append(r.chunks, new(chunk))
@@ -79,6 +87,18 @@ func (r *ring) find(id uint64) *entry {
 		return nil
 	}
 	return r.get(id)
+}
+
+// twinsSince counts the entries from an identifier on that have a twin.
+func (r *ring) twinsSince(id uint64) uint64 {
+	if id >= r.end {
+		return 0
+	}
+	n := r.get(r.end-1).twins - r.get(id).twins
+	if r.get(id).twin != 0 {
+		n++
+	}
+	return n
 }
 
 func (r *ring) len() int { return int(r.end - r.first) }

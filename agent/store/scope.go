@@ -69,6 +69,13 @@ type requestScope struct {
 }
 
 func (b *builder) requestScope() *requestScope {
+	if b.scope == nil {
+		b.scope = b.newRequestScope()
+	}
+	return b.scope
+}
+
+func (b *builder) newRequestScope() *requestScope {
 	s := &requestScope{b: b, within: b.q.Within}
 	if n, err := hex.Decode(s.trace[:], []byte(s.within.Trace)); err != nil || n < len(s.trace) {
 		s.trace = model.TraceID{}
@@ -90,7 +97,7 @@ func (s *requestScope) passes(id uint64, e *entry) bool {
 		return false
 	case w.Client != "" && w.Client != s.b.clientOf(e), w.Server != "" && !isServer(w.Server, s.b.serverOf(e)):
 		return false
-	case w.Protocol != "" && w.Protocol != protocolName(e.request.Protocol):
+	case w.Protocol != "" && w.Protocol != protocolName(e.request.Protocol), w.Port != 0 && w.Port != e.request.Server.Addr.Port():
 		return false
 	case w.PID != 0 && !hasPID(e.request, w.PID), w.Trace != "" && s.trace != e.request.Span.TraceID:
 		return false

@@ -49,6 +49,7 @@ type state struct {
 	recent *[1 << recentBits]recent
 	texts  map[netip.AddrPort]string
 	met    meetings
+	twins  twins
 
 	ring     ring
 	observed uint64 // requests since the beginning

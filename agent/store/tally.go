@@ -131,20 +131,24 @@ func (t *tally) add(other *tally) {
 	}
 }
 
-// shown is the side of an exchange that was seen at both ends: the server's, unless the client's saw a tenth more.
+// shown is the side of an exchange that was seen at both ends: the server's, unless the client's saw a tenth more. A lookup is
+// its client's business: to the server a name that does not exist is a good answer. So for names it is the other way round.
 func (p *pair) shown() *tally {
-	server, client := p.side[sideServer], p.side[sideClient]
-	switch {
-	case client == nil:
-		return server
-	case server == nil || clientShown(server.count, client.count):
-		return client
+	first, second := p.side[sideServer], p.side[sideClient]
+	if p.group.kind == names || p.group.kind == lookups {
+		first, second = second, first
 	}
-	return server
+	switch {
+	case second == nil:
+		return first
+	case first == nil || secondShown(first.count, second.count):
+		return second
+	}
+	return first
 }
 
-// clientShown tells whether the client's side is shown of what was counted at the two.
-func clientShown(server, client uint64) bool { return server*10 < client*9 }
+// secondShown tells whether the second choice of two sides is shown, by what was counted at the two.
+func secondShown(first, second uint64) bool { return first*10 < second*9 }
 
 // sideName says which side shown shows.
 func (p *pair) sideName() string {

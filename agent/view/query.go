@@ -63,6 +63,7 @@ type Scope struct {
 	Route    string `json:"route,omitempty"`   // Route.Operation; "" is any
 	Client   string `json:"client,omitempty"`  // of an Edge or FlowGroup
 	Server   string `json:"server,omitempty"`
+	Port     uint16 `json:"port,omitempty"` // of the server
 	Protocol string `json:"protocol,omitempty"`
 	PID      uint32 `json:"pid,omitempty"`
 	Conn     uint64 `json:"conn,omitempty"`

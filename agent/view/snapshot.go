@@ -172,7 +172,7 @@ type FlowGroup struct {
 	Packets      uint64        `json:"packets"` // both ways
 	SRTT         time.Duration `json:"srtt_ns"` // median of the connections that have one, 0 for none
 	Retrans      uint64        `json:"retransmits"`
-	Drops        uint64        `json:"drops"` // packets of these ends that the kernel dropped, 0 where that is not known
+	Drops        uint64        `json:"drops"` // packets that the kernel dropped of connections that are known now
 }
 
 // Conn is one connection, or one 5-tuple.
@@ -198,6 +198,7 @@ type Conn struct {
 	Packets      uint64        `json:"packets"`
 	SRTT         time.Duration `json:"srtt_ns"`
 	Retrans      uint32        `json:"retransmits"`
+	Drops        uint64        `json:"drops"`
 	Requests     uint64        `json:"requests"` // that the store keeps
 }
 

@@ -73,6 +73,11 @@ var parameters = map[string]func(*view.Query, string) error{
 	"client":   func(q *view.Query, v string) error { q.Within.Client = v; return nil },
 	"server":   func(q *view.Query, v string) error { q.Within.Server = v; return nil },
 	"protocol": func(q *view.Query, v string) error { q.Within.Protocol = v; return nil },
+	"port": func(q *view.Query, v string) error {
+		port, err := strconv.ParseUint(v, 10, 16)
+		q.Within.Port = uint16(port)
+		return err
+	},
 	"dns_name": func(q *view.Query, v string) error { q.Within.DNSName = v; return nil },
 	"trace":    func(q *view.Query, v string) error { q.Within.Trace = v; return nil },
 	"conn":     func(q *view.Query, v string) (err error) { q.Within.Conn, err = strconv.ParseUint(v, 10, 64); return },

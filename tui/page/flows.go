@@ -41,7 +41,7 @@ var flowsPage = &Page{
 	Panel:       flowPanel,
 	PanelHeight: 6,
 	Enter: flows.enter(view.PageConns, func(r *view.FlowGroup, to *view.Scope) bool {
-		to.Client, to.Server = r.Client, r.Server
+		to.Client, to.Server, to.Port = r.Client, r.Server, r.Port
 		return true
 	}),
 	Crumb: crumb,
@@ -103,7 +103,7 @@ func flowRetransmits(c *render.Canvas, r *view.FlowGroup) {
 	}
 }
 
-func flowDrops(c *render.Canvas, r *view.FlowGroup) { number(c, known(r.Drops), render.Bad) }
+func flowDrops(c *render.Canvas, r *view.FlowGroup) { number(c, render.Count(r.Drops), render.Bad) }
 
 func flowFailed(c *render.Canvas, r *view.FlowGroup) { number(c, render.Count(r.Failed), render.Bad) }
 
@@ -127,6 +127,7 @@ func flowPanel(c *render.Canvas, s *view.Snapshot, row int) {
 		{label: "encryption", value: encryptionWords(r.Encryption)},
 		{label: "rtt", value: quantile(r.SRTT)},
 		{label: "retransmits", value: render.Count(r.Retrans)},
+		{label: "drops", value: render.Count(r.Drops)},
 		{label: "seen at", value: flowWhere(r)},
 		{label: "over", value: r.Transport},
 	})

@@ -157,7 +157,7 @@ func TestEnterLeadsToWhatIsBehindARow(t *testing.T) {
 		{view.PageRequests, 0, view.PageTrace, view.Scope{Trace: traceID}},
 		{view.PageRequests, 4, view.PageRequest, view.Scope{Request: 1<<64 - 1}}, // without a trace
 		{view.PageTrace, 1, view.PageRequest, view.Scope{Request: 8}},
-		{view.PageFlows, 0, view.PageConns, view.Scope{Service: "before", Client: "frontend", Server: "checkout"}},
+		{view.PageFlows, 0, view.PageConns, view.Scope{Service: "before", Client: "frontend", Server: "checkout", Port: 8080}},
 		{view.PageConns, 0, view.PageRequests, view.Scope{Conn: 4}},
 		{view.PageMap, 0, view.PageRequests, view.Scope{Client: "frontend", Server: "checkout", Protocol: "grpc"}},
 		{view.PageProcesses, 0, view.PageRequests, view.Scope{PID: 812}},
@@ -264,7 +264,7 @@ func TestUnknownIsNeverZero(t *testing.T) {
 		columns []string
 	}{
 		{servicesPage, []string{"ERR", "P50", "P95", "P99", "OUT ERR", "COST/req", "COST", "PROTO"}},
-		{flowsPage, []string{"RTT", "RETRANS", "DROPS", "PACKETS"}},
+		{flowsPage, []string{"RTT", "RETRANS", "PACKETS"}},
 		{connsPage, []string{"AGE", "RTT", "RETRANS", "PACKETS", "STATE", "ROLE"}},
 	} {
 		for _, column := range tt.page.Columns {
