@@ -41,10 +41,16 @@ func (s *Store) keep(r *model.Request) entry {
 	if s.words.Failed(r) {
 		e.flags |= entryFailed
 	}
-	if r.Outcome == model.OutcomeIncomplete {
+	if endUnseen(r) {
 		e.flags |= entryIncomplete
 	}
 	return e
+}
+
+// endUnseen tells whether r has no duration. A call on a connection older than the agent may be incomplete for its status alone,
+// which refers to a field from before: its end was seen.
+func endUnseen(r *model.Request) bool {
+	return r.Outcome == model.OutcomeIncomplete && r.Reason != "status_unknown"
 }
 
 // withHTTP is a request and its detail in one piece of memory: most have this one.
@@ -222,7 +228,7 @@ func (s *Store) countLocal(r *model.Request, e *entry, o *observation, side uint
 func (s *Store) countLookup(r *model.Request, e *entry, o *observation, side uint8) {
 	edge := e.groups[edges]
 	s.count(s.tables[names].find(nameKey(r), nil, s.now), side, o)
-	s.count(s.tables[lookups].find(lookupKey(r, edge), nil, s.now), side, o)
+	s.count(s.tables[lookups].find(lookupKey(r, edge.key.a, edge.key.b), nil, s.now), side, o)
 }
 
 // nameKey is the key among names of a lookup.
@@ -234,8 +240,16 @@ func nameKey(r *model.Request) key {
 	return key{a: dnsName(r.DNS), b: r.DNS.Type, c: code}
 }
 
-func lookupKey(r *model.Request, edge *group) key {
-	return key{a: dnsName(r.DNS), b: edge.key.a, c: edge.key.b}
+// lookupKey is the key among lookups. Each end of a datagram knows itself and but an address in place of the other, whose name
+// the edge may have.
+func lookupKey(r *model.Request, client, server string) key {
+	if p := r.Client.Process; p != nil {
+		client = p.ServiceName
+	}
+	if p := r.Server.Process; p != nil {
+		server = p.ServiceName
+	}
+	return key{a: dnsName(r.DNS), b: client, c: server}
 }
 
 // dnsName is the name in lower case: resolvers mix cases to make forgeries harder, it is one name all the same (RFC 4343).
@@ -244,7 +258,7 @@ func dnsName(d *model.DNS) string { return strings.ToLower(d.Name) }
 // isSlow tells whether r took far longer than its operation does. A session that stays open is not slow, and of what did not
 // end nobody knows.
 func isSlow(r *model.Request, always, operation time.Duration) bool {
-	if r.WebSocket != nil || r.Outcome == model.OutcomeIncomplete {
+	if r.WebSocket != nil || endUnseen(r) {
 		return false
 	}
 	took := r.Duration()

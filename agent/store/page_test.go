@@ -250,6 +250,26 @@ func TestClientWhoseServerIsKnownByAnAddressCountsOnce(t *testing.T) {
 	}
 }
 
+// A call on a connection older than the agent has an end, and a status that nobody can know.
+func TestCallWithoutAStatusHasADuration(t *testing.T) {
+	sc := newScript(t, Default())
+	for _, reason := range []string{"status_unknown", "connection_closed"} {
+		r := sc.get(model.RoleServer, "/a", 5*time.Millisecond)
+		r.Outcome, r.Reason = model.OutcomeIncomplete, reason
+		sc.s.Request(r)
+	}
+	got := sc.ask(view.Query{Page: view.PageRequests})
+	red := got.Total
+	if red.Count != 2 || red.Incomplete != 1 || red.Max != 5*time.Millisecond {
+		t.Errorf("%d requests, %d without an end, at most %v", red.Count, red.Incomplete, red.Max)
+	}
+	for _, r := range got.Requests {
+		if r.Outcome != "incomplete" || r.EndUnseen != (r.Reason == "connection_closed") {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
 // both tells the store of an exchange from both ends, with the spans that the tracer gives them.
 func (sc *script) both(n int, path string) {
 	server, client := sc.get(model.RoleServer, path, time.Millisecond), sc.get(model.RoleClient, path, 2*time.Millisecond)

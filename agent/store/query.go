@@ -109,7 +109,7 @@ type builder struct {
 
 	counted      *[kinds]tallies // kept requests, once they were looked through
 	observedRate float64         // requests a second, both ends
-	scope        *requestScope // once it was asked for
+	scope        *requestScope   // once it was asked for
 	scratch      []byte
 }
 

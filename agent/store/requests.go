@@ -139,7 +139,7 @@ func (b *builder) requestRow(id uint64, e *entry) view.Request {
 	r := e.request
 	row := view.Request{
 		ID: id, Time: b.w.clock.Wall(r.Start), Duration: e.took, Protocol: r.Protocol.String(), Role: roleName(r.Role),
-		Client: b.clientOf(e), Server: b.serverOf(e), Outcome: outcomeOf(e), Reason: r.Reason, Error: r.ErrorType,
+		Client: b.clientOf(e), Server: b.serverOf(e), Outcome: outcomeOf(e), EndUnseen: e.flags&entryIncomplete != 0, Reason: r.Reason, Error: r.ErrorType,
 		Slow: e.flags&entrySlow != 0, BytesIn: r.RequestBytes, BytesOut: r.ResponseBytes, SRTT: r.TCP.SRTT, Retrans: r.TCP.Retransmits,
 		Conn: r.Conn, Evidence: r.Span.Evidence.String(), Operation: b.operation(e),
 	}
@@ -170,7 +170,7 @@ func roleName(r model.Role) string {
 
 func outcomeOf(e *entry) string {
 	switch {
-	case e.flags&entryIncomplete != 0:
+	case e.request.Outcome == model.OutcomeIncomplete:
 		return model.OutcomeIncomplete.String()
 	case e.flags&entryFailed != 0:
 		return model.OutcomeError.String()

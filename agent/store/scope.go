@@ -223,7 +223,7 @@ func (b *builder) groupOf(k kind, e *entry, made map[key]*group) *group {
 	}
 	name := nameKey(e.request)
 	if k == lookups {
-		name = key{a: name.a, b: b.clientOf(e), c: b.serverOf(e)}
+		name = lookupKey(e.request, b.clientOf(e), b.serverOf(e))
 	}
 	g := made[name]
 	if g == nil {

@@ -110,9 +110,10 @@ type Request struct {
 	Role      string        `json:"role"`   // "client", "server", "wire"
 	Client    string        `json:"client"` // service, or address where the process is not observed
 	Server    string        `json:"server"`
-	Target    string        `json:"target"`  // "GET /orders/17"
-	Status    string        `json:"status"`  // "200", "NXDOMAIN"; "" when none was seen
-	Outcome   string        `json:"outcome"` // "ok", "error", "incomplete"
+	Target    string        `json:"target"`               // "GET /orders/17"
+	Status    string        `json:"status"`               // "200", "NXDOMAIN"; "" when none was seen
+	Outcome   string        `json:"outcome"`              // "ok", "error", "incomplete"
+	EndUnseen bool          `json:"end_unseen,omitempty"` // Duration is until it was given up
 	Reason    string        `json:"reason,omitempty"`
 	Error     string        `json:"error,omitempty"`
 	Slow      bool          `json:"slow,omitempty"` // far above what its operation takes

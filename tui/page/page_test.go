@@ -244,6 +244,7 @@ func TestMeaningNeedsNoColour(t *testing.T) {
 	fine := view.Request{ID: 1, Time: noon, Outcome: "ok", Duration: time.Millisecond, Protocol: "http"}
 	failed, slow, incomplete := fine, fine, fine
 	failed.Outcome, slow.Slow, incomplete.Outcome = "error", true, "incomplete"
+	incomplete.EndUnseen = true
 	seen := map[string]string{}
 	for name, r := range map[string]view.Request{"fine": fine, "failed": failed, "slow": slow, "incomplete": incomplete} {
 		text := screen(requestsPage, &view.Snapshot{Requests: []view.Request{r}}, 80, 12, -1).String()

@@ -88,7 +88,7 @@ func factsBeside(c *render.Canvas, all []fact, of *view.RED, r *view.Request) {
 
 // placeOf marks the duration of a request whose end was seen.
 func placeOf(r *view.Request) []render.Mark {
-	if r.Outcome == "incomplete" {
+	if r.EndUnseen {
 		return nil
 	}
 	return []render.Mark{{Label: "this", At: r.Duration}}

@@ -65,7 +65,7 @@ func requestStyle(r *view.Request) render.Style {
 	return render.Warn
 }
 
-// side draws which end a request was seen at, in a word where there is room: one that was seen at both has two rows.
+// side draws which end a request was seen at, in a word where there is room; of both, the one that the row is of.
 func side(c *render.Canvas, r *view.Request) {
 	arrow := "→"
 	switch r.Role {
@@ -85,7 +85,7 @@ func status(c *render.Canvas, r *view.Request) { left(c, r.Status, requestStyle(
 // duration draws how long a request took; it is not known where its end was not seen.
 func duration(c *render.Canvas, r *view.Request) {
 	switch {
-	case r.Outcome == "incomplete":
+	case r.EndUnseen:
 		number(c, render.Unknown, render.Dim)
 	case r.Slow:
 		number(c, render.Duration(r.Duration), render.Warn)
@@ -160,7 +160,7 @@ func outcome(r *view.Request) string {
 
 // took is the duration of a request that has one.
 func took(r *view.Request) string {
-	if r.Outcome == "incomplete" {
+	if r.EndUnseen {
 		return "no end seen"
 	}
 	return render.Duration(r.Duration)

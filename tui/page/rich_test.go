@@ -142,7 +142,7 @@ func richRequests() []view.Request {
 			BytesIn: 2_000, BytesOut: 0, SRTT: 80 * time.Millisecond, Retrans: 3, Conn: 5, TraceID: traceID, SpanID: "11f067aa0ba902b7", ParentID: "00f067aa0ba902b7", Evidence: "thread", Depth: 1, PID: 812},
 		{ID: 7, Time: noon.Add(9 * time.Millisecond), Duration: 12 * time.Millisecond, Protocol: "postgresql", Role: "client", Client: "checkout", Server: "目录服务-カタログ", Target: "SELECT 订单 WHERE id = ?", Status: "-",
 			Outcome: "ok", Slow: true, BytesIn: 80, BytesOut: 3_400_000_000, Conn: 6, TraceID: traceID, SpanID: "22f067aa0ba902b7", ParentID: "11f067aa0ba902b7", Evidence: "parent_goroutine", Depth: 2},
-		{ID: 6, Time: noon.Add(31 * time.Millisecond), Duration: 20 * time.Microsecond, Protocol: "redis", Role: "wire", Client: "evil\x1b[31m", Server: "10.1.2.3", Target: "GET \x00\x07\u202ekey", Outcome: "incomplete", Reason: "closed",
+		{ID: 6, Time: noon.Add(31 * time.Millisecond), Duration: 20 * time.Microsecond, Protocol: "redis", Role: "wire", Client: "evil\x1b[31m", Server: "10.1.2.3", Target: "GET \x00\x07\u202ekey", Outcome: "incomplete", EndUnseen: true, Reason: "closed",
 			TraceID: traceID, SpanID: "33f067aa0ba902b7", ParentID: "00f067aa0ba902b7", Evidence: "header", Depth: 1},
 		{ID: math.MaxUint64, Time: noon.Add(31 * time.Millisecond), Duration: math.MaxInt64, Protocol: "kafka", Outcome: "ok", Status: "1234567890123456", BytesIn: math.MaxUint64 / 2, BytesOut: math.MaxUint64 / 2,
 			Retrans: math.MaxUint32, SRTT: math.MaxInt64, Depth: 100},

@@ -35,7 +35,9 @@ func TestWhatHurtsLooksLikeIt(t *testing.T) {
 		return view.RED{Count: 1000, Errors: errors, Rate: 10, P50: time.Millisecond}
 	}
 	request := func(outcome string, slow bool) *view.Snapshot {
-		return &view.Snapshot{Requests: []view.Request{{ID: 1, Outcome: outcome, Slow: slow, Status: "200", Duration: 1, SRTT: 1, Retrans: 2}}}
+		r := view.Request{ID: 1, Outcome: outcome, Slow: slow, Status: "200", Duration: 1, SRTT: 1, Retrans: 2}
+		r.EndUnseen = outcome == "incomplete"
+		return &view.Snapshot{Requests: []view.Request{r}}
 	}
 	flow := &view.Snapshot{Flows: []view.FlowGroup{{Transport: "tcp", View: "socket", Encryption: "none", Retrans: 1, Drops: 1, Failed: 1}}}
 	calm := &view.Snapshot{Flows: []view.FlowGroup{{Transport: "tcp", View: "socket", Encryption: "tls", SRTT: 1}}}
@@ -83,7 +85,7 @@ func TestRowsThatHurtAreMarked(t *testing.T) {
 		{dnsPage, &view.Snapshot{DNS: []view.DNS{{RED: view.RED{Count: 1000, Errors: 100}}}}, render.Bad},
 		{processesPage, &view.Snapshot{Processes: []view.Process{{In: view.RED{Count: 1, Errors: 1}}}}, render.Bad},
 		{tracePage, &view.Snapshot{Requests: []view.Request{{Outcome: "error"}}}, render.Bad},
-		{tracePage, &view.Snapshot{Requests: []view.Request{{Outcome: "incomplete"}}}, render.Warn},
+		{tracePage, &view.Snapshot{Requests: []view.Request{{Outcome: "incomplete", EndUnseen: true}}}, render.Warn},
 		{flowsPage, &view.Snapshot{Flows: []view.FlowGroup{{Failed: 1}}}, render.Warn},
 		{connsPage, &view.Snapshot{Conns: []view.Conn{{State: "timed_out"}}}, render.Bad},
 		{connsPage, &view.Snapshot{Conns: []view.Conn{{State: "active"}}}, render.Text},

@@ -89,7 +89,7 @@ func spanBar(c *render.Canvas, s *view.Snapshot, row int) {
 	start, length := traceTimes(s)
 	from, to := share(r.Time.Sub(start), length), share(r.Time.Sub(start)+max(r.Duration, 0), length)
 	render.Waterfall(c, 0, 0, c.W, from, to, r.Outcome == "error")
-	if r.Outcome == "incomplete" {
+	if r.EndUnseen {
 		x := min(int(to*float64(c.W))+1, c.W-1)
 		c.Print(x, 0, "?", render.Warn)
 	}
