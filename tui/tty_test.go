@@ -95,9 +95,11 @@ func TestTerminalIsRestored(t *testing.T) {
 		{"panic", "panic", func(s *stage) { s.press("2") }, "ended with: viewer: mistake in sonde: a crumb too much at tui/"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := openStage(t, c.kind, "sleep 0.8; %s; sleep 5")
+			s := openStage(t, c.kind, "echo waiting; read go; %s; sleep 5")
+			s.see("waiting")
 			time.Sleep(300 * time.Millisecond) // tmux sets up the terminal beside the program
 			before := s.modes()
+			s.press("Enter")
 			s.see("service-17")
 			if within := s.modes(); !within.Alternate || within.Cursor || !within.Mouse {
 				t.Errorf("modes within: %+v", within)

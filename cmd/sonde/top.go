@@ -287,7 +287,7 @@ func (t *top) show(ctx context.Context, w world) error {
 // screen is how the viewer begins.
 func (t *top) screen(w view.World) tui.Config {
 	return tui.Config{
-		World: w, Page: t.query.Page, Filter: t.query.Filter, Window: t.window, Interval: t.interval, Theme: t.theme,
+		World: w, Page: t.query.Page, Filter: t.query.Filter, Sort: t.query.Sort, Reverse: t.query.Reverse, Window: t.window, Interval: t.interval, Theme: t.theme,
 		NoColor: t.env.getenv("NO_COLOR") != "", NoMouse: t.noMouse, ExportTo: t.exportTo,
 	}
 }
