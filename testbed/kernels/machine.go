@@ -135,11 +135,31 @@ func status(err error, c Console) error {
 // Console is what the kernel and the init wrote.
 type Console string
 
-// complaints begin what a kernel says when something is wrong with itself.
-var complaints = regexp.MustCompile(`(?m)^.*(WARNING:|BUG:|Oops|Kernel panic|stack guard|rcu_.* stall|invalid opcode|general protection).*$`)
+// complaint begins what a kernel says when something is wrong with itself, and complaintEnd ends it.
+var (
+	complaint    = regexp.MustCompile(`WARNING:|BUG:|Oops|Kernel panic|stack guard|rcu_.* stall|invalid opcode|general protection`)
+	complaintEnd = regexp.MustCompile(`---\[ end`)
+)
 
-// Complaints are lines in which the kernel says that something is wrong with it.
-func (c Console) Complaints() []string { return complaints.FindAllString(string(c), -1) }
+// mostTrace bounds the lines that are shown of one complaint.
+const mostTrace = 40
+
+// Complaints are what the kernel says about something wrong with it, each with the line before it and its trace.
+func (c Console) Complaints() (all []string) {
+	lines := strings.Split(string(c), "\n")
+	for i := 0; i < len(lines); i++ {
+		if !complaint.MatchString(lines[i]) {
+			continue
+		}
+		end := i
+		for end < min(i+mostTrace, len(lines)-1) && !complaintEnd.MatchString(lines[end]) {
+			end++
+		}
+		all = append(all, strings.Join(lines[max(0, i-1):end+1], "\n"))
+		i = end
+	}
+	return all
+}
 
 func (c Console) tail() string {
 	lines := strings.Split(strings.TrimSpace(string(c)), "\n")

@@ -72,11 +72,10 @@ func exchange(t *testing.T) {
 
 // counted is how many datagrams of the exchange sonde counted at near.
 func counted(events []harness.Event) (n uint64) {
-	for i := range events {
-		e := &events[i]
-		if e.Type == "flow" && e.View == "interface" && e.Interface == "near" && e.Transport == "udp" && e.Server.Port == portEcho {
-			n += e.Packets.Received
-		}
+	for _, e := range whole(events, func(e *harness.Event) bool {
+		return e.View == "interface" && e.Interface == "near" && e.Transport == "udp" && e.Server.Port == portEcho
+	}) {
+		n += e.Packets.Received
 	}
 	return n
 }

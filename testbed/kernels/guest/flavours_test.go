@@ -104,12 +104,12 @@ func TestFlavours(t *testing.T) {
 			}
 			seen := observe(t, n, f)
 			seen.judge(t)
-			whole := seen.whole()
+			all := seen.tally()
 			if first == nil {
-				first, firstOf = whole, f
+				first, firstOf = all, f
 			}
 			t.Run("same", func(t *testing.T) {
-				if d := harness.DiffTally(first, whole); d != "" {
+				if d := harness.DiffTally(first, all); d != "" {
 					t.Errorf("not the same as of %s: %s", firstOf, d)
 				}
 			})
@@ -241,8 +241,8 @@ func line(e *harness.Event) string {
 	return fmt.Sprintf("%s %s %s %s %d %s", e.Line(), e.Protocol, a.Method, a.Path, a.Status, server)
 }
 
-// whole is all that must be the same in every flavour: a line for each request with its bytes and both ends.
-func (s *seen) whole() harness.Tally {
+// tally is all that must be the same in every flavour: a line for each request with its bytes and both ends.
+func (s *seen) tally() harness.Tally {
 	t := harness.Tally{}
 	for i := range s.events {
 		e := &s.events[i]
@@ -267,8 +267,7 @@ func (s *seen) judgeEnds(t *testing.T) {
 	plan := hooks.New(detected(), hooks.Config{Flavour: s.hooks, TC: s.tc})
 	_, knowsUDP := plan.Hook("conn_send")
 	wrong := map[string]int{}
-	servers := map[string]int{ // the others are in the far namespace
-		"127.0.0.1": s.here, "::1": s.here, "10.77.2.3": s.rightServer}
+	servers := map[string]int{"127.0.0.1": s.here, "::1": s.here, "10.77.2.3": s.rightServer} // the others are in the far namespace
 	for i := range s.events {
 		e := &s.events[i]
 		if e.Type != "request" {

@@ -5,6 +5,9 @@
 package guest
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"testing"
 
 	"sonde/probes/hooks"
@@ -83,15 +86,25 @@ func (s *seen) judgeColumn(t *testing.T, column string) {
 	}
 }
 
+// whole returns the last report of each flow that matches: what a report counts is all of the flow so far.
+func whole(events []harness.Event, match func(*harness.Event) bool) []*harness.Event {
+	last := map[string]*harness.Event{}
+	for i := range events {
+		if e := &events[i]; e.Type == "flow" && match(e) {
+			last[fmt.Sprint(e.Transport, e.View, e.Interface, e.Role, e.Client.Address, e.Client.Port, e.Server.Address, e.Server.Port, e.Start)] = e
+		}
+	}
+	return slices.Collect(maps.Values(last))
+}
+
 // crossed holds that flows to a server were counted at the interfaces, and nowhere where packets at interfaces are not counted.
 func (s *seen) crossed(t *testing.T, server string, interfaces ...string) {
 	t.Helper()
 	packets := map[string]uint64{}
-	for i := range s.events {
-		e := &s.events[i]
-		if e.Type == "flow" && e.View == "interface" && e.Transport == "tcp" && e.Server.Address == server {
-			packets[e.Interface] += e.Packets.Sent
-		}
+	for _, e := range whole(s.events, func(e *harness.Event) bool {
+		return e.View == "interface" && e.Transport == "tcp" && e.Server.Address == server
+	}) {
+		packets[e.Interface] += e.Packets.Sent
 	}
 	for _, name := range interfaces {
 		if (packets[name] >= requestsByPath) != (s.tc != hooks.TCOff) {
@@ -101,12 +114,10 @@ func (s *seen) crossed(t *testing.T, server string, interfaces ...string) {
 }
 
 func (s *seen) interfacePackets(transport, device string, port int) (n uint64) {
-	for i := range s.events {
-		e := &s.events[i]
-		if e.Type == "flow" && e.View == "interface" && e.Transport == transport && e.Interface == device &&
-			(e.Server.Port == port || e.Client.Port == port) {
-			n += e.Packets.Sent + e.Packets.Received
-		}
+	for _, e := range whole(s.events, func(e *harness.Event) bool {
+		return e.View == "interface" && e.Transport == transport && e.Interface == device && (e.Server.Port == port || e.Client.Port == port)
+	}) {
+		n += e.Packets.Sent + e.Packets.Received
 	}
 	return n
 }
@@ -133,12 +144,10 @@ func (s *seen) judgeFlows(t *testing.T) {
 	for address, headers := range map[string]uint64{"10.77.1.2": 28, "fd77:1::2": 48} {
 		for _, view := range []string{"socket", "interface"} {
 			var packets, bytes harness.BothWays
-			for i := range s.events {
-				e := &s.events[i]
-				if e.Type != "flow" || e.Transport != "udp" || e.View != view || e.Server.Address != address || e.Server.Port != portEcho ||
-					view == "socket" && e.Role != "client" || view == "interface" && e.Interface != "near" {
-					continue
-				}
+			for _, e := range whole(s.events, func(e *harness.Event) bool {
+				return e.Transport == "udp" && e.View == view && e.Server.Address == address && e.Server.Port == portEcho &&
+					(view == "socket" && e.Role == "client" || view == "interface" && e.Interface == "near")
+			}) {
 				packets.Sent += e.Packets.Sent
 				packets.Received += e.Packets.Received
 				bytes.Sent += e.Bytes.Sent
