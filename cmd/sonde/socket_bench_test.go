@@ -4,7 +4,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"runtime"
@@ -52,7 +51,7 @@ func BenchmarkHistory(b *testing.B) {
 	}{{"idle", historyOnDemand, false}, {"watched", historyOnDemand, true}, {"always", historyAlways, false}} {
 		b.Run(c.name, func(b *testing.B) {
 			f := socketFlags{config: socket.Default(), history: c.history}
-			a := f.open(func() model.Clock { return model.Clock{} }, words{}, newSelfSource(), slog.New(slog.NewTextHandler(io.Discard, nil)))
+			a := f.open(func() model.Clock { return model.Clock{} }, words{}, newSelfSource(), slog.New(slog.DiscardHandler))
 			if c.watched {
 				a.store.Watch()
 			}
@@ -116,7 +115,7 @@ func BenchmarkGlance(b *testing.B) {
 func BenchmarkAnswer(b *testing.B) {
 	f := socketFlags{config: socket.Default(), history: historyAlways}
 	f.config.Path = b.TempDir() + "/s"
-	a := f.open(func() model.Clock { return model.Clock{Boot: time.Now()} }, words{}, newSelfSource(), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	a := f.open(func() model.Clock { return model.Clock{Boot: time.Now()} }, words{}, newSelfSource(), slog.New(slog.DiscardHandler))
 	if err := a.listen(b.Context()); err != nil {
 		b.Fatal(err)
 	}

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -32,7 +31,7 @@ func socketPath(t *testing.T) string {
 func attend(t *testing.T, f *socketFlags) *audience {
 	t.Helper()
 	f.config.Path, f.explicit = socketPath(t), true
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	a := f.open(func() model.Clock { return model.Clock{Boot: time.Now().Add(-time.Hour)} }, words{}, newSelfSource(), log)
 	if err := a.listen(t.Context()); err != nil {
 		t.Fatal(err)

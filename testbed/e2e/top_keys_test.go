@@ -326,8 +326,8 @@ func TestTopIsUsableInEightyByTwentyFour(t *testing.T) {
 	f.order("papaya", "quince", "rambut")
 	for page := 1; page <= 7; page++ {
 		f.press(strconv.Itoa(page))
-		s := f.shows(fmt.Sprintf("[%d ", page))
-		s = f.shows("q quit", "? help")
+		f.shows(fmt.Sprintf("[%d ", page))
+		s := f.shows("q quit", "? help")
 		for _, line := range s.Lines {
 			if strings.Contains(line, "mistake in sonde") {
 				t.Error(s)

@@ -72,8 +72,10 @@ func newFeed(s *store.Store, boot time.Time, rate, conns int) *feed {
 		l := link{conn: uint64(i + 1)}
 		l.client = model.Endpoint{Addr: address(from, 10_000+i), Process: processes[from][i%instances]}
 		l.server = model.Endpoint{Addr: address(to, 8080), Process: processes[to][i/7%instances]}
-		l.flow = model.Flow{Transport: "tcp", Role: model.RoleServer, Client: l.client, Server: l.server, Conn: l.conn, Protocol: model.ProtocolHTTP,
-			Start: time.Since(boot), Encryption: "none"}
+		l.flow = model.Flow{
+			Transport: "tcp", Role: model.RoleServer, Client: l.client, Server: l.server, Conn: l.conn, Protocol: model.ProtocolHTTP,
+			Start: time.Since(boot), Encryption: "none",
+		}
 		f.links = append(f.links, l)
 	}
 	for i := range 1000 {

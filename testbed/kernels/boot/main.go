@@ -48,8 +48,16 @@ func main() {
 
 func setUp() error {
 	for _, m := range []struct{ fstype, dir string }{
-		{"devtmpfs", "/dev"}, {"proc", "/proc"}, {"sysfs", "/sys"}, {"tmpfs", "/tmp"}, {"tmpfs", "/run"}, {"devpts", "/dev/pts"},
-		{"tmpfs", "/dev/shm"}, {"bpf", "/sys/fs/bpf"}, {"cgroup2", "/sys/fs/cgroup"}, {"tracefs", "/sys/kernel/tracing"},
+		{"devtmpfs", "/dev"},
+		{"proc", "/proc"},
+		{"sysfs", "/sys"},
+		{"tmpfs", "/tmp"},
+		{"tmpfs", "/run"},
+		{"devpts", "/dev/pts"},
+		{"tmpfs", "/dev/shm"},
+		{"bpf", "/sys/fs/bpf"},
+		{"cgroup2", "/sys/fs/cgroup"},
+		{"tracefs", "/sys/kernel/tracing"},
 	} {
 		if err := os.MkdirAll(m.dir, 0o755); err != nil && !errors.Is(err, unix.EPERM) {
 			return err
