@@ -25,10 +25,9 @@
 #define S_IFMT	    0170000
 #define S_IFSOCK    0140000
 
-/* TGID -> where this program keeps connections and streams. Filled and emptied with go_programs. Full: as there. */
+/* TGID -> where this program keeps connections and streams. Filled and emptied with go_programs, and allocated as that. Full: as there. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 8192);
 	__type(key, u32);
 	__type(value, struct go_layout);

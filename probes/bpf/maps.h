@@ -55,10 +55,11 @@ struct {
 /*
  * TGID -> where this Go program keeps what is asked of a goroutine. Filled by user space once it has looked at the program,
  * emptied when the process has gone. Full: the goroutines of further programs are not told apart, they have no causes.
+ * Allocated beforehand: kernels before 6.1 warn in their log when a tracing program uses a map that is not (WARN_ONCE in
+ * check_map_prog_compatibility()), and some machines are set to panic at a warning.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, 8192);
 	__type(key, __u32);
 	__type(value, struct go_offsets);

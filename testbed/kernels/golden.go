@@ -60,6 +60,9 @@ func (g Golden) Update(r *Result) error {
 			}
 		}
 	}
+	if r.Partial {
+		return nil
+	}
 	return g.remember(r)
 }
 

@@ -61,6 +61,7 @@ func (p *Proof) one(ctx context.Context, cache *Cache, payload *Payload, k Kerne
 	}
 	p.say("%s: booting %s", k.Name, im.Release)
 	r := newResult(im)
+	r.Partial = p.Options.Run != ""
 	console, err := im.Run(ctx, payload, p.Options, func(e Event) {
 		r.take(e)
 		p.progress(k, e)

@@ -39,6 +39,7 @@ type Result struct {
 	Order     []string          // of the rows, as they came
 	Artifacts map[string]string // texts of the guest, by name
 	Err       error             // of the machine itself
+	Partial   bool              // not all tests were asked for
 	Complain  []string          // lines in which the kernel says that something is wrong with it
 
 	logs    map[string]*strings.Builder
