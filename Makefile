@@ -31,7 +31,8 @@ TEST_DEPS := nginx=nginx-light wrk=wrk curl=curl node=nodejs ip=iproute2 nft=nft
 	/usr/lib/python3/dist-packages/psycopg=python3-psycopg /usr/lib/python3/dist-packages/pymysql=python3-pymysql \
 	/usr/lib/python3/dist-packages/pika=python3-pika /usr/lib/python3/dist-packages/paho=python3-paho-mqtt \
 	/usr/lib/python3/dist-packages/redis=python3-redis /usr/share/doc/libdbd-mariadb-perl=libdbd-mariadb-perl \
-	javac=openjdk-17-jdk-headless prometheus=prometheus promtool=prometheus tmux=tmux less=less setpriv=util-linux
+	javac=openjdk-17-jdk-headless prometheus=prometheus promtool=prometheus tmux=tmux less=less setpriv=util-linux \
+	zsh=zsh fish=fish
 
 .PHONY: help
 help: ## list the targets
