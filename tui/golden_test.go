@@ -4,9 +4,7 @@ package tui
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,26 +13,14 @@ import (
 	"github.com/gdamore/tcell/v2"
 
 	"sonde/agent/view"
+	"sonde/testbed/reviewed"
 	"sonde/tui/theme"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name+".golden")
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs (-update writes it anew):\n%s\nwant:\n%s", path, got, want)
-	}
+	reviewed.Compare(t, path, got)
 }
 
 // troubled is a world in which something of everything goes wrong.

@@ -3,8 +3,6 @@
 package conn_test
 
 import (
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -13,9 +11,8 @@ import (
 
 	"sonde/agent/conn"
 	"sonde/probes/event"
+	"sonde/testbed/reviewed"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // What every story uses.
 const (
@@ -318,18 +315,7 @@ func TestRecordsBecomeRequestsAndFlows(t *testing.T) {
 			s := newScript(conn.Default())
 			story(s)
 			got := s.text.String() + statsOf(t, s) + "\n"
-			if *update {
-				if err := os.WriteFile(fileOf(name), []byte(got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(fileOf(name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("got:\n%s\nwant:\n%s", got, want)
-			}
+			reviewed.Compare(t, fileOf(name), got)
 		})
 	}
 }

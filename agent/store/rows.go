@@ -104,22 +104,27 @@ func protocolsOf(bits uint32) []string {
 	return all
 }
 
+// orders places groups with three names. first and second are the keys of the page that sort by the first two of them.
+func (b *builder) orders(pairs []pair, first, second string) []order {
+	all := make([]order, len(pairs))
+	for i := range pairs {
+		k := &pairs[i].group.key
+		all[i] = b.orderOf(pairs[i].shown(), i)
+		all[i].name = k.a + "\x00" + k.b + "\x00" + k.c
+		switch b.q.Sort {
+		case first:
+			all[i].text = k.a
+		case second:
+			all[i].text = k.b
+		}
+	}
+	return all
+}
+
 // routesPage has a row for each operation of a service.
 func (b *builder) routesPage() {
 	pairs := b.tally(routes)
-	all := make([]order, len(pairs))
-	for i := range pairs {
-		p := &pairs[i]
-		all[i] = b.orderOf(p.shown(), i)
-		all[i].name = p.group.key.a + "\x00" + p.group.key.b + "\x00" + p.group.key.c
-		switch b.q.Sort {
-		case "operation":
-			all[i].text = p.group.key.b
-		case "service":
-			all[i].text = p.group.key.a
-		}
-	}
-	for _, i := range b.arranged(all) {
+	for _, i := range b.arranged(b.orders(pairs, "service", "operation")) {
 		k := &pairs[i].group.key
 		b.out.Routes = append(b.out.Routes, view.Route{
 			Service: k.a, Operation: k.b, Protocol: k.c, RED: pairs[i].shown().red(&b.span),
@@ -131,19 +136,7 @@ func (b *builder) routesPage() {
 // mapPage has a row for each edge of the service graph.
 func (b *builder) mapPage() {
 	pairs := b.tally(edges)
-	all := make([]order, len(pairs))
-	for i := range pairs {
-		p := &pairs[i]
-		all[i] = b.orderOf(p.shown(), i)
-		all[i].name = p.group.key.a + "\x00" + p.group.key.b + "\x00" + p.group.key.c
-		switch b.q.Sort {
-		case "client":
-			all[i].text = p.group.key.a
-		case "server":
-			all[i].text = p.group.key.b
-		}
-	}
-	for _, i := range b.arranged(all) {
+	for _, i := range b.arranged(b.orders(pairs, "client", "server")) {
 		p := &pairs[i]
 		k := &p.group.key
 		b.out.Edges = append(b.out.Edges, view.Edge{

@@ -4,18 +4,15 @@ package jsonl
 
 import (
 	"bytes"
-	"flag"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"sonde/agent/model"
+	"sonde/testbed/reviewed"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 var testClock = model.Clock{Boot: time.Date(2026, 5, 4, 3, 2, 1, 0, time.FixedZone("", 3600))}
 
@@ -277,28 +274,7 @@ func TestLinesMatchGolden(t *testing.T) {
 		got.Write(append(line, "\n\n"...))
 	}
 	golden := filepath.Join("testdata", "lines.golden")
-	if *update {
-		if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got.Bytes(), want) {
-		t.Errorf("lines differ from %s; run with -update and read the difference\n%s", golden, firstDifference(got.String(), string(want)))
-	}
-}
-
-func firstDifference(got, want string) string {
-	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
-	for i := range min(len(g), len(w)) {
-		if g[i] != w[i] {
-			return "got  " + g[i] + "\nwant " + w[i]
-		}
-	}
-	return "one is a prefix of the other"
+	reviewed.Compare(t, golden, got.String())
 }
 
 func TestNothingSecretIsWritten(t *testing.T) {

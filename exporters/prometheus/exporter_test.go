@@ -6,13 +6,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -26,9 +24,8 @@ import (
 
 	"sonde/agent/model"
 	"sonde/exporters/semconv"
+	"sonde/testbed/reviewed"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata")
 
 type source model.Snapshot
 
@@ -151,18 +148,7 @@ func TestExpositionMatchesGolden(t *testing.T) {
 				t.Fatalf("%d: %s", code, got)
 			}
 			path := filepath.Join("testdata", format.file)
-			if *update {
-				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("the exposition differs from %s: review it with -update and git diff\n%s", path, got)
-			}
+			reviewed.Compare(t, path, got)
 		})
 	}
 }

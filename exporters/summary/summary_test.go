@@ -5,11 +5,9 @@ package summary
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -21,9 +19,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"sonde/agent/model"
+	"sonde/testbed/reviewed"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 var testClock = model.Clock{Boot: time.Date(2026, 5, 4, 11, 58, 30, 0, time.UTC)}
 
@@ -111,18 +108,7 @@ func TestTablesMatchGoldens(t *testing.T) {
 			}
 			got := strings.ReplaceAll(out.String(), "\x1b", "␛")
 			path := filepath.Join("testdata", g.file+".golden")
-			if *update {
-				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("differs from %s; run with -update and read the difference\ngot\n%s", path, got)
-			}
+			reviewed.Compare(t, path, got)
 		})
 	}
 }

@@ -4,9 +4,7 @@ package text
 
 import (
 	"bytes"
-	"flag"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -14,9 +12,8 @@ import (
 	"unicode/utf8"
 
 	"sonde/agent/model"
+	"sonde/testbed/reviewed"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 var testClock = model.Clock{Boot: time.Date(2026, 5, 4, 11, 58, 30, 123_456_789, time.UTC)}
 
@@ -160,18 +157,7 @@ func TestLinesMatchGoldens(t *testing.T) {
 			// ESC is shown as the picture that Unicode has for it, so that the golden can be read.
 			got := strings.ReplaceAll(written(g.config), "\x1b", "␛")
 			path := filepath.Join("testdata", g.file+".golden")
-			if *update {
-				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got != string(want) {
-				t.Errorf("differs from %s; run with -update and read the difference\ngot\n%s", path, got)
-			}
+			reviewed.Compare(t, path, got)
 		})
 	}
 }

@@ -5,14 +5,12 @@ package main
 import (
 	"encoding/xml"
 	"errors"
-	"flag"
 	"io"
-	"os"
 	"strings"
 	"testing"
-)
 
-var update = flag.Bool("update", false, "write the golden file anew")
+	"sonde/testbed/reviewed"
+)
 
 func TestScreenIsReadWithItsLooks(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -97,18 +95,7 @@ func TestPictureIsTheSameForTheSameScreen(t *testing.T) {
 	got := svg("a <sample>", 40, lines)
 	wellFormed(t, got)
 	const golden = "testdata/sample.svg"
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("the picture differs from %s (look at it, then go test -update):\n%s", golden, got)
-	}
+	reviewed.Compare(t, golden, got)
 }
 
 // wellFormed reads text as XML to its end.

@@ -3,9 +3,7 @@
 package page
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,10 +11,9 @@ import (
 	"time"
 
 	"sonde/agent/view"
+	"sonde/testbed/reviewed"
 	"sonde/tui/render"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 func TestPagesLookAsTheyDid(t *testing.T) {
 	for _, p := range All() {
@@ -34,7 +31,7 @@ func TestPagesLookAsTheyDid(t *testing.T) {
 					fmt.Fprintf(&b, "--- row %d is selected\n%s", selected, shorten(screen(p, rich(p.View), w, h, selected).String()))
 				}
 				fmt.Fprintf(&b, "--- nothing\n%s", shorten(screen(p, &view.Snapshot{Page: p.View, Mode: "live"}, w, h, -1).String()))
-				compare(t, filepath.Join("testdata", fmt.Sprintf("%s-%d.txt", p.View, w)), b.String())
+				reviewed.Compare(t, filepath.Join("testdata", fmt.Sprintf("%s-%d.txt", p.View, w)), b.String())
 			})
 		}
 	}
@@ -46,23 +43,6 @@ func shorten(s string) string {
 		s = strings.ReplaceAll(s, "\n\n\n", "\n\n")
 	}
 	return s
-}
-
-func compare(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("%s differs; -update writes it anew. Got\n%s", path, got)
-	}
 }
 
 func TestMenuHasOneKeyForEachPageOfTheTop(t *testing.T) {

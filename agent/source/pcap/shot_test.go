@@ -5,10 +5,8 @@ package pcap_test
 import (
 	"bytes"
 	"context"
-	"flag"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -20,9 +18,8 @@ import (
 
 	"sonde/agent/source/pcap"
 	"sonde/probes/event"
+	"sonde/testbed/reviewed"
 )
-
-var update = flag.Bool("update", false, "rewrite testdata")
 
 // epoch is when captures in tests begin.
 const epoch = 1_700_000_000 * time.Second
@@ -292,16 +289,5 @@ func mustRead(t testing.TB, capture []byte) string {
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", strings.ReplaceAll(name, " ", "_")+".txt")
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got != string(want) {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
-	}
+	reviewed.Compare(t, path, got)
 }
