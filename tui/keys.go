@@ -62,15 +62,23 @@ func pageKeys(pages []*page.Page) []binding {
 		}
 	}
 	return []binding{
-		{KeyHelp: KeyHelp{digits, "page", "open a page: " + strings.Join(titles, ", "), groupPages},
-			do: func(m *model, key string) { m.openKey(rune(key[0])) }},
+		{
+			KeyHelp: KeyHelp{digits, "page", "open a page: " + strings.Join(titles, ", "), groupPages},
+			do:      func(m *model, key string) { m.openKey(rune(key[0])) },
+		},
 		{KeyHelp: KeyHelp{[]string{"Tab", "l", "Right"}, "next", "next page", groupPages}, do: func(m *model, _ string) { m.turn(1) }},
-		{KeyHelp: KeyHelp{[]string{"Shift-Tab", "h", "Left"}, "previous", "previous page", groupPages},
-			do: func(m *model, _ string) { m.turn(-1) }},
-		{KeyHelp: KeyHelp{[]string{"Enter"}, "open", "what is behind the selected row", groupPages}, footer: 1,
-			when: (*model).enterable, do: func(m *model, _ string) { m.enter() }},
-		{KeyHelp: KeyHelp{[]string{"Esc", "Backspace"}, "back", "back to where the page was entered from", groupPages}, footer: 2,
-			when: func(m *model) bool { return len(m.stack) > 1 }, do: func(m *model, _ string) { m.back() }},
+		{
+			KeyHelp: KeyHelp{[]string{"Shift-Tab", "h", "Left"}, "previous", "previous page", groupPages},
+			do:      func(m *model, _ string) { m.turn(-1) },
+		},
+		{
+			KeyHelp: KeyHelp{[]string{"Enter"}, "open", "what is behind the selected row", groupPages}, footer: 1,
+			when: (*model).enterable, do: func(m *model, _ string) { m.enter() },
+		},
+		{
+			KeyHelp: KeyHelp{[]string{"Esc", "Backspace"}, "back", "back to where the page was entered from", groupPages}, footer: 2,
+			when: func(m *model) bool { return len(m.stack) > 1 }, do: func(m *model, _ string) { m.back() },
+		},
 	}
 }
 
@@ -86,27 +94,42 @@ func moveKeys() []binding {
 		{KeyHelp: KeyHelp{[]string{"Ctrl-U"}, "half up", "half a screen up", groupMove}, do: pages(-1)},
 		{KeyHelp: KeyHelp{[]string{"PgDn", "Ctrl-F"}, "screen down", "a screen down", groupMove}, do: pages(2)},
 		{KeyHelp: KeyHelp{[]string{"PgUp", "Ctrl-B"}, "screen up", "a screen up", groupMove}, do: pages(-2)},
-		{KeyHelp: KeyHelp{[]string{"g", "Home"}, "first", "first row; where the newest come first, follow them again", groupMove},
-			do: func(m *model, _ string) { m.first() }},
+		{
+			KeyHelp: KeyHelp{[]string{"g", "Home"}, "first", "first row; where the newest come first, follow them again", groupMove},
+			do:      func(m *model, _ string) { m.first() },
+		},
 		{KeyHelp: KeyHelp{[]string{"G", "End"}, "last", "last row", groupMove}, do: func(m *model, _ string) { m.last() }},
 	}
 }
 
 func showKeys() []binding {
 	return []binding{
-		{KeyHelp: KeyHelp{[]string{"/"}, "filter", "show only what matches, with the flags of sonde observe; an empty line shows all again",
-			groupShow}, footer: 3, do: func(m *model, _ string) { m.ask() }},
-		{KeyHelp: KeyHelp{[]string{"s"}, "sort", "sort by the next column that can be sorted by", groupShow}, footer: 5, when: (*model).sortable,
-			do: func(m *model, _ string) { m.sortBy(m.place().nextSort()) }},
-		{KeyHelp: KeyHelp{[]string{"S"}, "reverse", "reverse the order", groupShow}, when: (*model).sortable,
-			do: func(m *model, _ string) { m.place().reverse = !m.place().reverse }},
-		{KeyHelp: KeyHelp{[]string{"t"}, "window", "time that rates and quantiles are of: 10 s, 1 min, 5 min, 15 min", groupShow}, footer: 7,
-			do: func(m *model, _ string) { m.nextWindow() }},
-		{KeyHelp: KeyHelp{[]string{"i"}, "panel", "show or hide the panel about the selected row", groupShow}, footer: 8,
-			when: func(m *model) bool { return m.place().page.Panel != nil }, do: func(m *model, _ string) { m.togglePanel() }},
+		{KeyHelp: KeyHelp{
+			[]string{"/"},
+			"filter", "show only what matches, with the flags of sonde observe; an empty line shows all again",
+			groupShow,
+		}, footer: 3, do: func(m *model, _ string) { m.ask() }},
+		{
+			KeyHelp: KeyHelp{[]string{"s"}, "sort", "sort by the next column that can be sorted by", groupShow}, footer: 5, when: (*model).sortable,
+			do: func(m *model, _ string) { m.sortBy(m.place().nextSort()) },
+		},
+		{
+			KeyHelp: KeyHelp{[]string{"S"}, "reverse", "reverse the order", groupShow}, when: (*model).sortable,
+			do: func(m *model, _ string) { m.place().reverse = !m.place().reverse },
+		},
+		{
+			KeyHelp: KeyHelp{[]string{"t"}, "window", "time that rates and quantiles are of: 10 s, 1 min, 5 min, 15 min", groupShow}, footer: 7,
+			do: func(m *model, _ string) { m.nextWindow() },
+		},
+		{
+			KeyHelp: KeyHelp{[]string{"i"}, "panel", "show or hide the panel about the selected row", groupShow}, footer: 8,
+			when: func(m *model) bool { return m.place().page.Panel != nil }, do: func(m *model, _ string) { m.togglePanel() },
+		},
 		{KeyHelp: KeyHelp{[]string{"r"}, "refresh", "refresh now", groupShow}, do: func(m *model, _ string) { m.poke++ }},
-		{KeyHelp: KeyHelp{[]string{"e"}, "export", "write all rows of the page, filtered and sorted as they are, to a JSON or CSV file", groupShow},
-			footer: 9, do: func(m *model, _ string) { m.choosing = true }},
+		{
+			KeyHelp: KeyHelp{[]string{"e"}, "export", "write all rows of the page, filtered and sorted as they are, to a JSON or CSV file", groupShow},
+			footer:  9, do: func(m *model, _ string) { m.choosing = true },
+		},
 	}
 }
 
@@ -120,22 +143,32 @@ func timeKeys() []binding {
 		{KeyHelp: KeyHelp{[]string{"]"}, "+10s", "a file: 10 s forward", groupTime}, footer: 11, when: playing, do: seek(10)},
 		{KeyHelp: KeyHelp{[]string{"{"}, "-1min", "a file: 1 min back", groupTime}, when: playing, do: seek(-60)},
 		{KeyHelp: KeyHelp{[]string{"}"}, "+1min", "a file: 1 min forward", groupTime}, when: playing, do: seek(60)},
-		{KeyHelp: KeyHelp{[]string{"<"}, "slower", "a file: play slower", groupTime}, footer: 12, when: playing,
-			do: func(m *model, _ string) { m.changeSpeed(-1) }},
-		{KeyHelp: KeyHelp{[]string{">"}, "faster", "a file: play faster", groupTime}, footer: 13, when: playing,
-			do: func(m *model, _ string) { m.changeSpeed(1) }},
-		{KeyHelp: KeyHelp{[]string{"0"}, "start", "a file: play from the start", groupTime}, when: playing,
-			do: func(m *model, _ string) { m.toStart() }},
+		{
+			KeyHelp: KeyHelp{[]string{"<"}, "slower", "a file: play slower", groupTime}, footer: 12, when: playing,
+			do: func(m *model, _ string) { m.changeSpeed(-1) },
+		},
+		{
+			KeyHelp: KeyHelp{[]string{">"}, "faster", "a file: play faster", groupTime}, footer: 13, when: playing,
+			do: func(m *model, _ string) { m.changeSpeed(1) },
+		},
+		{
+			KeyHelp: KeyHelp{[]string{"0"}, "start", "a file: play from the start", groupTime}, when: playing,
+			do: func(m *model, _ string) { m.toStart() },
+		},
 	}
 }
 
 func otherKeys() []binding {
 	return []binding{
 		{KeyHelp: KeyHelp{[]string{"?", "F1"}, "help", "this page", groupOther}, footer: 4, do: func(m *model, _ string) { m.openHelp() }},
-		{KeyHelp: KeyHelp{[]string{"Ctrl-L"}, "redraw", "draw the whole screen again", groupOther},
-			do: func(m *model, _ string) { m.redraw = true }},
-		{KeyHelp: KeyHelp{[]string{"Ctrl-Z"}, "suspend", "back to the shell; fg comes back", groupOther},
-			do: func(m *model, _ string) { m.suspend = true }},
+		{
+			KeyHelp: KeyHelp{[]string{"Ctrl-L"}, "redraw", "draw the whole screen again", groupOther},
+			do:      func(m *model, _ string) { m.redraw = true },
+		},
+		{
+			KeyHelp: KeyHelp{[]string{"Ctrl-Z"}, "suspend", "back to the shell; fg comes back", groupOther},
+			do:      func(m *model, _ string) { m.suspend = true },
+		},
 		{KeyHelp: KeyHelp{[]string{"q", "Ctrl-C"}, "quit", "leave", groupOther}, footer: 14, do: func(m *model, _ string) { m.quit = true }},
 	}
 }
@@ -215,8 +248,13 @@ func (m *model) tableKey(name string) {
 
 // What keys do while something is typed or read. These are not in the table: each of them is shown where it means something.
 var (
-	promptHints = []render.Hint{{Key: "Enter", Name: "apply"}, {Key: "Tab", Name: "complete"}, {Key: "Up Down", Name: "choose"},
-		{Key: "Ctrl-P", Name: "last filter"}, {Key: "Esc", Name: "cancel"}}
+	promptHints = []render.Hint{
+		{Key: "Enter", Name: "apply"},
+		{Key: "Tab", Name: "complete"},
+		{Key: "Up Down", Name: "choose"},
+		{Key: "Ctrl-P", Name: "last filter"},
+		{Key: "Esc", Name: "cancel"},
+	}
 	helpHints = []render.Hint{{Key: "j k", Name: "scroll"}, {Key: "any other key", Name: "close"}}
 )
 

@@ -54,7 +54,7 @@ func (l *keyValues) add(key string, value []byte) {
 
 func (l *keyValues) String(key, value string)       { l.add(key, []byte(value)) }
 func (l *keyValues) Bytes(key string, value []byte) { l.add(key, append([]byte(nil), value...)) }
-func (l *keyValues) Int(key string, value int64) { l.add(key, strconv.AppendInt(nil, value, 10)) }
+func (l *keyValues) Int(key string, value int64)    { l.add(key, strconv.AppendInt(nil, value, 10)) }
 
 func (l *keyValues) Uint(key string, value uint64) { l.add(key, strconv.AppendUint(nil, value, 10)) }
 func (l *keyValues) Bool(key string, value bool)   { l.add(key, strconv.AppendBool(nil, value)) }

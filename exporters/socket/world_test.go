@@ -5,7 +5,6 @@ package socket
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -55,7 +54,7 @@ func here(t *testing.T) Config {
 	return c
 }
 
-var silent = slog.New(slog.NewTextHandler(io.Discard, nil))
+var silent = slog.New(slog.DiscardHandler)
 
 // serve serves w until the test ends, or stop is called.
 func serve(t *testing.T, c Config, w view.World) (s *Server, stop func()) {

@@ -56,7 +56,7 @@ var importRules = []importRule{
 	{"exporters/...", []string{"agent/model", "exporters/semconv"}},
 	{"exporters/text", []string{"agent/model", "agent/units", "exporters/semconv"}},
 	{"exporters/summary", []string{"agent/latency", "agent/model", "agent/units", "exporters/semconv"}},
-	{"exporters/socket", []string{"agent/view"}}, // what viewers ask and get, and nothing else
+	{"exporters/socket", []string{"agent/view"}},                                          // what viewers ask and get, and nothing else
 	{"exporters/otlp", []string{"agent/model", "exporters/semconv", "exporters/batch"}},   // one queue of spans
 	{"exporters/jaeger", []string{"agent/model", "exporters/semconv", "exporters/batch"}}, // for both
 	{"tui/...", []string{"agent/filter", "agent/units", "agent/view", "tui/..."}},

@@ -135,8 +135,12 @@ func (p *picture) text(top float64, from int, run []cell) {
 	for _, s := range []struct {
 		on   bool
 		rule string
-	}{{run[0].look.bold, "font-weight:700"}, {run[0].look.italic, "font-style:italic"}, {run[0].look.underline, "text-decoration:underline"},
-		{run[0].look.strike, "text-decoration:line-through"}} {
+	}{
+		{run[0].look.bold, "font-weight:700"},
+		{run[0].look.italic, "font-style:italic"},
+		{run[0].look.underline, "text-decoration:underline"},
+		{run[0].look.strike, "text-decoration:line-through"},
+	} {
 		if s.on {
 			style = strings.TrimPrefix(style+";"+s.rule, ";")
 		}
