@@ -72,6 +72,13 @@ func (b *builder) notes() {
 		b.note(fmt.Sprintf("%d %s lost in the last %s: counts are too low",
 			n, choose(n == 1, "record was", "records were"), windowText(b.q.Window)))
 	}
+	if covered := b.out.Covered; b.w.config.Mode == OnDemand().Mode && covered < b.q.Window && b.q.Page != view.PageAgent {
+		since := "from now on"
+		if covered >= time.Second {
+			since = fmt.Sprintf("for %s", units.AppendDuration(nil, covered, 1))
+		}
+		b.note("the agent keeps what it sees while somebody looks: " + since + " (sonde run --history always: from its start)")
+	}
 	b.noteRing()
 	if b.w.fewFlows && (b.q.Page == view.PageFlows || b.q.Page == view.PageConns) {
 		b.note(fmt.Sprintf("only %d connections are kept: the oldest were forgotten", b.w.config.Flows))

@@ -270,6 +270,28 @@ func TestCallWithoutAStatusHasADuration(t *testing.T) {
 	}
 }
 
+func TestAgentOnDemandSaysSinceWhenItKeepsWhatItSees(t *testing.T) {
+	for _, tt := range []struct {
+		config Config
+		wait   time.Duration
+		page   view.Page
+		want   string
+	}{
+		{OnDemand(), 0, view.PageServices, "from now on"},
+		{OnDemand(), 5 * time.Second, view.PageServices, "for 5.0s"},
+		{OnDemand(), 5 * time.Second, view.PageAgent, ""},
+		{OnDemand(), 2 * time.Minute, view.PageServices, ""},
+		{Default(), 5 * time.Second, view.PageServices, ""},
+	} {
+		sc := newScript(t, tt.config)
+		sc.wait(tt.wait)
+		notes := strings.Join(sc.ask(view.Query{Page: tt.page}).Notes, "\n")
+		if tt.want == "" && notes != "" || !strings.Contains(notes, tt.want) {
+			t.Errorf("%s after %v: %q, want %q", tt.page, tt.wait, notes, tt.want)
+		}
+	}
+}
+
 // both tells the store of an exchange from both ends, with the spans that the tracer gives them.
 func (sc *script) both(n int, path string) {
 	server, client := sc.get(model.RoleServer, path, time.Millisecond), sc.get(model.RoleClient, path, 2*time.Millisecond)
