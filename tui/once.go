@@ -10,7 +10,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/rivo/uniseg"
 
@@ -28,11 +27,7 @@ func Once(ctx context.Context, c Config, w io.Writer, width, height int) error {
 }
 
 func once(ctx context.Context, c Config, pages []*page.Page, w io.Writer, width, height int) error {
-	if err := c.Validate(); err != nil {
-		return err
-	}
-	c = c.withDefaults()
-	m, err := newModel(c, pages, time.Now)
+	c, m, err := begin(c, pages)
 	if err != nil {
 		return err
 	}

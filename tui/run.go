@@ -32,12 +32,18 @@ var errQuit = errors.New("quit")
 // over the terminal and SIGHUP, and gives both back in any case. World must not hold calls much longer than their context.
 func Run(ctx context.Context, c Config) error { return run(ctx, c, page.All()) }
 
-func run(ctx context.Context, c Config, pages []*page.Page) error {
+// begin checks c, fills in what it leaves out, and makes the model that it begins with.
+func begin(c Config, pages []*page.Page) (Config, *model, error) {
 	if err := c.Validate(); err != nil {
-		return err
+		return c, nil, err
 	}
 	c = c.withDefaults()
 	m, err := newModel(c, pages, time.Now)
+	return c, m, err
+}
+
+func run(ctx context.Context, c Config, pages []*page.Page) error {
+	c, m, err := begin(c, pages)
 	if err != nil {
 		return err
 	}

@@ -8,15 +8,12 @@ import (
 	"sonde/agent/model"
 )
 
-// maxMeetings bounds each generation of meetings: there are two, of which the older is dropped when the newer is full.
-const maxMeetings = 4096
-
 // meetings remember in which edge and route the server's end of an exchange counted, for the client's end that comes after
 // it: an answer is sent before it is received. They are for servers that do not know the process of their client.
 type meetings struct {
-	addresses generations[meeting]
-	spans     generations[model.SpanID] // of clients whose addresses are rewritten on the way
-	version   uint64                    // grows with each address that is new
+	addresses generations[meeting, met]
+	spans     generations[model.SpanID, met] // of clients whose addresses are rewritten on the way
+	version   uint64                         // grows with each address that is new
 }
 
 // meeting is what both ends of a connection agree on.
@@ -29,26 +26,8 @@ type meeting struct {
 // met is where the server's end counted.
 type met struct{ edge, route *group }
 
-// generations is a map that forgets.
-type generations[K comparable] struct{ young, old map[K]met }
-
-func (g *generations[K]) put(k K, at met) {
-	if len(g.young) >= maxMeetings {
-		g.young, g.old = nil, g.young
-	}
-	if g.young == nil {
-		g.young = map[K]met{}
-	}
-	g.young[k] = at
-}
-
-func (g *generations[K]) get(k K) (met, bool) {
-	at, known := g.young[k]
-	if !known {
-		at, known = g.old[k]
-	}
-	return at, known && !at.edge.gone && !at.route.gone
-}
+// forgotten tells whether the groups are no longer counted in.
+func (m *met) forgotten() bool { return m.edge.gone || m.route.gone }
 
 // meet notes the server's end of an exchange. The client's end is moved to where the server's was counted, unless nothing is
 // known of that one. c remembers what was found.
@@ -82,20 +61,20 @@ func byAddress(r *model.Request) meeting {
 // findMet prefers the span: it is of this very exchange, where the addresses are of its connection.
 func (s *Store) findMet(r *model.Request, c *recent) (edge, route *group) {
 	if len(s.met.spans.young) > 0 && !r.Span.SpanID.IsZero() {
-		if at, known := s.met.spans.get(r.Span.SpanID); known {
+		if at, known := s.met.spans.get(r.Span.SpanID); known && !at.forgotten() {
 			return at.edge, at.route
 		}
 	}
 	if now := (lookedConn{r.Conn, s.met.version}); c.looked != now {
 		c.looked = now
 		c.met = met{c.groups[edges], c.groups[routes]}
-		if at, known := s.met.addresses.get(byAddress(r)); known {
+		if at, known := s.met.addresses.get(byAddress(r)); known && !at.forgotten() {
 			// The connection's edge is known, the operation is that of this exchange.
 			k := key{a: at.route.key.a, b: c.operation, c: protocolName(r.Protocol)}
 			c.met = met{at.edge, s.tables[routes].find(k, nil, s.now)}
 		}
 	}
-	if c.met.edge.gone || c.met.route.gone {
+	if c.met.forgotten() {
 		return c.groups[edges], c.groups[routes]
 	}
 	return c.met.edge, c.met.route

@@ -11,7 +11,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -20,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"sonde/testbed/account"
 	"sonde/tui"
 )
 
@@ -219,7 +219,7 @@ func TestRunWithAPortTakenSaysWhichAndWhatToDo(t *testing.T) {
 
 // TestWithoutRootSaysWhatIsMissing runs each command that needs rights as a user who has none.
 func TestWithoutRootSaysWhatIsMissing(t *testing.T) {
-	binary := forEveryone(t)
+	binary := account.Executable(t)
 	for _, args := range [][]string{{"observe"}, {"run", "--prometheus-listen", "127.0.0.1:0"}, {"doctor"}} {
 		cmd := exec.Command(binary, args...)
 		cmd.Env = []string{asSonde + "=1"}
@@ -235,31 +235,6 @@ func TestWithoutRootSaysWhatIsMissing(t *testing.T) {
 			t.Errorf("sonde %s: exit code %d, stderr %q\nwant %q", strings.Join(args, " "), code, errs.String(), want)
 		}
 	}
-}
-
-// forEveryone copies the test binary to where another user may run it: what go test makes is for its user alone.
-func forEveryone(t *testing.T) string {
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	binary, err := os.ReadFile(self)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.MkdirTemp("", "sonde")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	path := filepath.Join(dir, "sonde")
-	if err := os.WriteFile(path, binary, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 func TestVersionIsOneLine(t *testing.T) {

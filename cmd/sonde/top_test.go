@@ -14,6 +14,7 @@ import (
 
 	"sonde/agent/view"
 	"sonde/exporters/socket"
+	"sonde/testbed/account"
 )
 
 func TestTopRefusesWhatMakesNoSense(t *testing.T) {
@@ -92,7 +93,7 @@ func TestTopWithoutRightsSaysBothWaysOut(t *testing.T) {
 	if _, err := os.Stat(socket.DefaultPath); err == nil {
 		t.Skipf("an agent serves %s", socket.DefaultPath)
 	}
-	binary := forEveryone(t)
+	binary := account.Executable(t)
 	for _, c := range []struct {
 		args []string
 		want []string

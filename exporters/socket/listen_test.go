@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sonde/agent/view"
+	"sonde/testbed/account"
 )
 
 // dialVariable has the test binary ask at a socket, as another user, and say what came of it.
@@ -60,24 +61,7 @@ func TestMain(m *testing.M) {
 // askAs asks at a socket as another user and returns the error that the user is shown, "<nil>" for none.
 func askAs(t *testing.T, path string, uid, gid uint32, groups ...uint32) string {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	binary, err := os.ReadFile(self)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.MkdirTemp("", "sonde")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	copied := filepath.Join(dir, "ask") // what go test makes is for its user alone
-	if err := errors.Join(os.WriteFile(copied, binary, 0o755), os.Chmod(dir, 0o755)); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), copied)
+	cmd := exec.CommandContext(t.Context(), account.Executable(t))
 	cmd.Env = []string{dialVariable + "=" + path}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid, Groups: groups}}
 	text, err := cmd.Output()
