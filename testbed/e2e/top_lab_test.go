@@ -227,10 +227,7 @@ func expectUnloaded(t testing.TB, ids map[int]bool) {
 func newest(t testing.TB, dir string, n int) string {
 	t.Helper()
 	for end := time.Now().Add(sight); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		files, err := filepath.Glob(filepath.Join(dir, "*"))
-		if err != nil {
-			t.Fatal(err)
-		}
+		files := written(t, dir)
 		if len(files) < n {
 			continue
 		}
@@ -244,6 +241,16 @@ func newest(t testing.TB, dir string, n int) string {
 	}
 	t.Fatalf("no %d files in %s", n, dir)
 	return ""
+}
+
+// written are the files that have their names: while it is written, a file has one that begins with a dot.
+func written(t testing.TB, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "[^.]*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
 }
 
 // signalled sends a signal.

@@ -121,15 +121,11 @@ func exported[T any](v *viewer) []T {
 // export presses the key of a format and returns what was written.
 func (v *viewer) export(key, extension string) string {
 	v.t.Helper()
-	before, err := os.ReadDir(v.exports)
-	v.check(err)
+	before := written(v.t, v.exports)
 	v.press("e")
 	v.shows("JSON", "CSV")
 	v.press(key)
 	file := newest(v.t, v.exports, len(before)+1)
-	for ; strings.HasPrefix(file[strings.LastIndexByte(file, '/')+1:], "."); file = newest(v.t, v.exports, len(before)+1) {
-		time.Sleep(20 * time.Millisecond) // it is written under another name
-	}
 	if !strings.HasSuffix(file, "."+extension) {
 		v.t.Fatalf("%s is no %s", file, extension)
 	}
